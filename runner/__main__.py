@@ -249,6 +249,7 @@ def compare(words: Sequence[str]) -> int:
     --csv             print the leaderboard as CSV
     --table           print the regression table as Markdown, with settings such as table.brackets=t
     --latex           print it as LaTeX
+    --full            print all: more jobs, coefficients, the notes on the tests
     --json, --quiet   print one JSON object, or nothing but errors
     """
     from runner.sweeps.plan import find
@@ -276,7 +277,7 @@ def compare(words: Sequence[str]) -> int:
         return 0
     plan = find(names[0] if names else None)
     heat = heat_of(args.heat)
-    from runner.sweeps.telling.compare import compare as report
+    from runner.sweeps.telling.compare import judge_and_compare as report
 
     with as_written(f"sweep {plan.name}"):
         report(plan, score=args.score, term=args.term, heat=heat, table=table, form=args.form)

@@ -180,7 +180,7 @@ def test_copies_count_once_and_it_is_said() -> None:
     assert twice.metrics == once.metrics and twice.metrics["trials"] == 4
     assert (
         twice.sentence
-        == f"{once.sentence} 1 job repeats the numbers of another and counts once: 8 those of 7."
+        == f"{once.sentence} 1 job has the same numbers as another and counts once: 8 as 7."
     )
     last = twice.tests.iloc[-1]
     assert last["reason"] == "the numbers of job 7, counted once" and last["survives"] is None

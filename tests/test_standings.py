@@ -292,7 +292,8 @@ def test_a_key_that_changes_no_number_is_named(made: Made) -> None:  # noqa: F81
         for lags in (1, 2):
             job(cov, lags, 0.1 * lags * (1.0 + 1e-12 * (cov == "HC1")))
     said = (
-        "model.cov changes nothing: jobs that differ in it alone have the same numbers (to 1e-9)."
+        "model.cov changes no headline number (coefficients and t, fit, scores): "
+        "jobs that differ in it alone agree to 1e-9."
     )
     found = compared(made.plan())
     assert said in found.words and not any("model.lags changes" in line for line in found.words)

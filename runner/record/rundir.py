@@ -70,6 +70,16 @@ OF_PREDICTIONS = {"date": False, "asset": False, "y": True, "prediction": True}
 OF_WEALTH = {"strategy": False, "date": False, "wealth": True}
 
 
+def called(sweep: Path) -> str:
+    """What the directory of a sweep is called by on the command line: its name among the others."""
+    if sweep.parent == SWEEPS:
+        return sweep.name
+    directory = str(sweep)
+    if "/" in directory or directory == sweep.name:
+        return directory
+    return f"./{directory}"
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The files of one run by what they hold; each is read when first asked for."""

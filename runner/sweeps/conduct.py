@@ -21,7 +21,7 @@ from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build
 from runner.record.identity import digest
 from runner.record.ledger import Ledger
-from runner.record.rundir import SWEEPS, RunDirectory
+from runner.record.rundir import RunDirectory, called
 from runner.record.secrets import said, without_secrets
 from runner.record.version import code_version
 from runner.sinks import tracking
@@ -37,7 +37,7 @@ from runner.sweeps.plan import Failure, Job, Plan, killed, locked, read
 from runner.sweeps.search import proposals
 from runner.sweeps.telling import progress
 from runner.sweeps.telling import tracked as tracked_sweep
-from runner.sweeps.telling.compare import compare
+from runner.sweeps.telling.compare import compare, of_verdict
 from runner.text import shown
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _say_how_far(plan: Plan, log: Log) -> None:
     done = [job for job in known.jobs if known.done(job)]
     logged = sum(job.key in log.logged for job in done)
     far = f"{len(done)} of {known.to_do()} jobs done, {logged} of them logged"
-    is_by_name = plan.directory == SWEEPS / plan.name
-    goes_on = f"`python -m runner resume {plan.name if is_by_name else plan.directory}` goes on"
+    goes_on = f"`python -m runner resume {called(plan.directory)}` goes on"
     print(shown(f"sweep {plan.name} ended early: {far}; {goes_on}"), file=sys.stderr)
 
 
@@ -106,12 +105,7 @@ def _report(plan: Plan, log: Log, form: Form) -> None:
         if form == "json":
             compare(plan, form=form)
         return
-    words = [judged.sentence, *judged.notes]
-    tables = {}
-    if len(judged.tests):
-        tables["tests"] = judged.tests
-    if len(judged.strategies):
-        tables["strategies"] = judged.strategies
+    words, tables = of_verdict(judged)
     compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
     metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
     tracked_sweep.summarise(log.store, sweep_tags(plan), compared, judged.sentence, metrics)

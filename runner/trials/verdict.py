@@ -125,7 +125,7 @@ def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
 
 
 def _copies(table: pd.DataFrame) -> dict[str, str]:
-    """Jobs whose estimates, errors and p-values are those of an earlier one, and which."""
+    """Jobs whose estimates, errors and p-values equal those of an earlier one, and which."""
     copies: dict[str, str] = {}
     of_terms: dict[tuple[str, ...], list[tuple[str, np.ndarray]]] = {}
     for name, rows in table.groupby("job", sort=False):
@@ -289,12 +289,15 @@ def sentence(
 
 
 def _on_copies(copies: Mapping[str, str]) -> str:
-    """Which jobs have the numbers of another."""
-    jobs = count(len(copies), "job")
-    pairs = listed([f"{name} those of {first}" for name, first in copies.items()])
+    """Which jobs have the numbers of another, by the job whose numbers they have."""
+    alike: dict[str, list[str]] = {}
+    for name, first in copies.items():
+        alike.setdefault(first, []).append(name)
+    pairs = [f"{' and '.join(names)} as {first}" for first, names in alike.items()]
     if len(copies) == 1:
-        return f"{jobs} repeats the numbers of another and counts once: {pairs}."
-    return f"{jobs} repeat the numbers of another and count once: {pairs}."
+        return f"1 job has the same numbers as another and counts once: {listed(pairs)}."
+    jobs = count(len(copies), "job")
+    return f"{jobs} have the same numbers as another and count once: {listed(pairs)}."
 
 
 def _of_judged(tests: pd.DataFrame, counts: Mapping[str, float], bar: Bar) -> str:

@@ -71,8 +71,8 @@ def _score(comparison: Ranked) -> list[str]:
     different = len(set(values))
     if different > 1:
         sentences.append(
-            f"The best was chosen among {different} different scores by its own score, "
-            "which tends to flatter it: on rows that no job was scored on, expect less."
+            f"As the best of {different} different scores it is biased upward: "
+            "expect less on rows that no job was scored on."
         )
     without = sum(comparison.score_of(outcome) is None for outcome in comparison.ranked)
     if without:
@@ -128,9 +128,10 @@ def _later_rows(comparison: Ranked) -> list[str]:
 def _unchanging(comparison: Ranked) -> list[str]:
     """Keys that the numbers of the jobs do not depend on."""
     metrics = {outcome.job.number: outcome.metrics for outcome in comparison.outcomes}
-    alike = "jobs that differ in it alone have the same numbers (to 1e-9)"
+    numbers = "no headline number (coefficients and t, fit, scores)"
+    alike = "jobs that differ in it alone agree to 1e-9"
     return [
-        f"{comparison.names[name]} changes nothing: {alike}."
+        f"{comparison.names[name]} changes {numbers}: {alike}."
         for name in unchanging(comparison.choices, metrics)
     ]
 
@@ -142,7 +143,7 @@ def _sameness(comparison: Ranked) -> list[str]:
     if len(families) > 1:
         sentences.append(
             f"Jobs have {len(families)} different data or targets: "
-            "their scores are not of the same rows."
+            "their scores are on different rows."
         )
     else:
         sentences += _rows_of_scores(comparison)

@@ -39,13 +39,12 @@ def verdict(plan: Plan) -> Verdict | None:
     if not done:
         return None
     forecasts = [plan.place(job) / "predictions.parquet" for job in done]
-    size = sum(path.stat().st_size for path in forecasts)
+    size = sum(path.stat().st_size for path in forecasts if path.exists())
     with_forecasts = size <= MOST_BYTES
     runs = [RunDirectory(plan.place(job)) for job in done]
     jobs = []
     for job, run in zip(done, runs, strict=True):
-        name = plan.names[job.number]
-        jobs.append(tested(name, run, with_forecasts))
+        jobs.append(tested(str(job.number), run, with_forecasts))
     bar = _bar(plan, done, runs)
     try:
         judged = judge(jobs, bar)

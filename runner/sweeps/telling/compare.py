@@ -13,12 +13,15 @@ from runner.sinks.paper.table import RegressionTable
 from runner.sinks.paper.written.latex import latex
 from runner.sinks.paper.written.markdown import markdown
 from runner.sweeps.comparison.comparison import Comparison, compared
+from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.plan import Plan
 from runner.sweeps.telling import page as sweep_page
 from runner.sweeps.telling import terminal as sweep_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from runner.trials.verdict import Verdict
 
 
 def compare(
@@ -73,6 +76,25 @@ def compare(
     if trouble is not None:
         raise trouble
     return comparison
+
+
+def judge_and_compare(plan: Plan, **asked: Any) -> Comparison:
+    """The comparison as `compare` makes it, with the verdict on all finished jobs.
+
+    Raises:
+        SpecError, DataError, RunnerError: as `compare`.
+    """
+    words, tables = of_verdict(verdict(plan))
+    return compare(plan, verdict_words=words, verdict_tables=tables, **asked)
+
+
+def of_verdict(judged: Verdict | None) -> tuple[list[str], dict[str, pd.DataFrame]]:
+    """Sentences and tables of a verdict on all jobs; none where there is none."""
+    if judged is None:
+        return [], {}
+    tables = {"tests": judged.tests, "strategies": judged.strategies}
+    shown = {name: table for name, table in tables.items() if len(table)}
+    return [judged.sentence, *judged.notes], shown
 
 
 def _printable(regression: RegressionTable | None) -> RegressionTable:

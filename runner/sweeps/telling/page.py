@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.record.rundir import write_table
+from runner.record.rundir import called, write_table
 from runner.record.secrets import without_secrets
 from runner.sinks.canvas import style
 from runner.sinks.drawings.hover import Drawn, saved
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from runner.schema.regression_table import Format
     from runner.sinks.paper.table import RegressionTable
     from runner.sweeps.comparison.by_unit import ByUnit
-    from runner.sweeps.plan import Plan
 
 FIRST = 15  # jobs of a long leaderboard that are seen at once
 FILLED = 0.25  # least share of the combinations of two keys that have a job, for a heat map
@@ -411,7 +410,7 @@ def _command(comparison: Comparison) -> str:
 def _repeat(comparison: Comparison) -> Html:
     """The commands that repeat the sweep, parts of it, or what is shown of it."""
     plan = comparison.plan
-    name = _name(plan)
+    name = called(plan.directory)
     commands = {
         "the whole sweep": _command(comparison),
         "what has no results yet": _runner("resume", name),
@@ -429,13 +428,3 @@ def _repeat(comparison: Comparison) -> Html:
         parts.append(tag("p", label))
         parts.append(box(tag("pre", command), label))
     return joined(*parts)
-
-
-def _name(plan: Plan) -> str:
-    """What the sweep is called by on the command line: its name, elsewhere its directory."""
-    if plan.directory.parent == Path("outputs/sweeps"):
-        return plan.name
-    directory = str(plan.directory)
-    if "/" in directory or directory == plan.name:
-        return directory
-    return f"./{directory}"

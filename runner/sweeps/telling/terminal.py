@@ -7,6 +7,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.record.rundir import called
 from runner.sinks.machine import Form
 from runner.sinks.terminal import Page, Sheet, regression_sheet, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE
@@ -16,11 +17,15 @@ from runner.sweeps.telling import machine
 from runner.text import count, number
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from runner.schema.regression_table import TableSettings
     from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.comparison.comparison import Comparison
 
 MOST_JOBS = 15  # of the leaderboard
+MOST_SHORT = 10  # the same of what is printed in short
+FEW = 4  # jobs whose coefficients are printed in short too
 MOST_ROWS = 40  # of coefficients and their errors
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
@@ -35,6 +40,9 @@ def show(
 ) -> None:
     """Print the leaderboard, the coefficients, the caveats, and where the files are.
 
+    In short (`tables`), coefficients of few jobs alone, by unit where a term was asked for, and of
+    the verdict its first sentence.
+
     Args:
         term: of the table by unit; null: the constant where jobs explain, else the first regressor.
         settings: how the regression table is laid out; None: as the spec of the jobs says.
@@ -43,19 +51,29 @@ def show(
         return say(machine.of_sweep(comparison, verdict, directory), form)
     console = Page()
     wide = console.width
+    full = form == "full"
     if comparison.outcomes:
-        score = comparison.score
-        _title(console, f"Leaderboard by {score}" if score else "Jobs, not ranked")
-        _whole(console, _leaderboard(comparison, wide))
-        more = len(comparison.outcomes) - MOST_JOBS
-        if more > 0:
-            file = directory / "leaderboard.csv"
-            console.print(f"{count(more, 'more job')} in {file}")
-    if len(comparison.central):
+        _show_leaderboard(console, comparison, MOST_JOBS if full else MOST_SHORT, directory)
+    if len(comparison.central) and (full or len(comparison.outcomes) <= FEW):
         _show_coefficients(console, comparison, settings, wide, directory)
-    _show_units(console, comparison.by_unit(term), comparison, directory)
-    console.lines(["", *comparison.words, *verdict])
+    if full or term or len(comparison.outcomes) <= FEW:
+        _show_units(console, comparison.by_unit(term), comparison, directory)
+    console.lines(["", *comparison.words, *(verdict if full else verdict[:1])])
+    if not full:
+        name = called(comparison.plan.directory)
+        console.lines([f"In short: python -m runner compare {name} --full prints the rest."])
     console.print(f"Files: {directory}")
+
+
+def _show_leaderboard(console: Page, comparison: Comparison, most: int, directory: Path) -> None:
+    """So many of the first jobs."""
+    score = comparison.score
+    _title(console, f"Leaderboard by {score}" if score else "Jobs, not ranked")
+    _whole(console, _leaderboard(comparison, console.width, most))
+    more = len(comparison.outcomes) - most
+    if more > 0:
+        file = directory / "leaderboard.csv"
+        console.print(f"{count(more, 'more job')} in {file}")
 
 
 def _show_coefficients(
@@ -91,15 +109,28 @@ def _show_units(
     jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
     texts = units.texts(jobs)
     _title(console, f"{units.term} by unit (t in brackets; stars by p-values adjusted by Holm)")
-    table = Sheet((str(name), name == "unit") for name in texts)
-    for row in texts.head(MOST_ROWS).itertuples(index=False):
-        table.add_line(map(str, row))
+    table = _units_sheet(texts)
+    if table.wide > console.width:  # what each job chose is in the leaderboard
+        table = _units_sheet(texts.rename(columns=_without_choices))
     _whole(console, table)
     more = len(texts) - MOST_ROWS
     if more > 0:
         file = directory / "by_unit.csv"
         console.print(f"{count(more, 'more unit')} in {file}")
     console.lines(units.words)
+
+
+def _units_sheet(texts: pd.DataFrame) -> Sheet:
+    """The first units, a row each."""
+    table = Sheet((str(name), name == "unit") for name in texts)
+    for row in texts.head(MOST_ROWS).itertuples(index=False):
+        table.add_line(map(str, row))
+    return table
+
+
+def _without_choices(heading: str) -> str:
+    """The number of a job, without what it chose."""
+    return heading.partition(":")[0]
 
 
 def _whole(console: Page, table: Sheet) -> None:
@@ -115,9 +146,9 @@ def _title(console: Page, text: str) -> None:
     console.print(f"\n{text}", style="bold")
 
 
-def _leaderboard(comparison: Comparison, wide: int) -> Sheet:
+def _leaderboard(comparison: Comparison, wide: int, most_jobs: int) -> Sheet:
     """The first jobs; choices are cut where the terminal is too narrow for them."""
-    board = comparison.leaderboard.head(MOST_JOBS)
+    board = comparison.leaderboard.head(most_jobs)
     of_text = [name for name in board if name in comparison.names or name in REMARKS]
     for most in LENGTHS:
         table = Sheet((str(name), name in of_text) for name in board)

@@ -5,7 +5,8 @@
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong;
 130 interrupted; 141 whoever read the output left. --full prints all of a run, --json one JSON
-object, --quiet nothing but errors.
+object, --quiet nothing but errors. A wait of ten seconds is told on stderr, and again each twenty;
+with --quiet none is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.usage import forms_of, parser_of
+from runner.cli.usage import forms_of, parser_of, waits_told
 from runner.errors import RunnerError, SpecError, unknown
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(versions())
         return 0
     try:
-        code = _run(words)
+        with waits_told(words):
+            code = _run(words)
         sys.stdout.flush()  # here, where a reader who left is no traceback
         return code
     except RunnerError as error:

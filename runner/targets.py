@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from runner.data.market import Market
 
 
+# how a rate that is no column of a table of its own gets its unit said
+OF_NO_TABLE = (
+    "allowed: a rate per row in decimals, or one that data.series.NAME.path=FILE joins, with "
+    "data.series.NAME.annual=true of rates a year, or false to take them as they are"
+)
 HIGHEST_RATE = 0.2  # median of a risk-free rate per row; above it is a level, or in per cent
 
 
@@ -161,19 +166,38 @@ def _excess(
     """Returns (T', N) over the `rows` rows that end at t, less the rate compounded over the same.
 
     Raises:
-        DataError: a series that is no rate per row: its median is above .2.
+        DataError: a series that is no rate per row: its median is above .2, or one of a year where
+            nothing says in which unit it is.
     """
     from runner.data.market import compound
 
     if risk_free is None:
         return returns
-    middle = float(market.shared(risk_free).median())
+    _check_of_rows(market, risk_free)
+    rate = market.compounded(risk_free, frequency, partial)
+    over_rows = rate if rows == 1 else compound(rate, rows)
+    return returns.sub(over_rows, axis=0)
+
+
+def _check_of_rows(market: Market, risk_free: str) -> None:
+    """Whether the risk-free rate can be one of rows.
+
+    Raises:
+        DataError: it is too high for that.
+    """
+    from runner.data.joins.rates import rate_a_year
+
+    rates = market.shared(risk_free)
+    middle = float(rates.median())
     if middle > HIGHEST_RATE:
         raise DataError(
             f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in "
             f"decimals, such as 0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent "
             "by 100 (data.series.NAME.percent=true), and a rate per year by the rows of a year"
         )
-    rate = market.compounded(risk_free, frequency, partial)
-    over_rows = rate if rows == 1 else compound(rate, rows)
-    return returns.sub(over_rows, axis=0)
+    units = market.units.get(risk_free, OF_NO_TABLE)
+    a_year = market.calendar.rows_per_year
+    if units and a_year is not None:
+        problem = rate_a_year(risk_free, rates.to_numpy(dtype=float), a_year)
+        if problem:
+            raise DataError(f"risk_free={risk_free}: {problem}; {units}")

@@ -15,6 +15,7 @@ from conftest import ROOT, call_cli
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from runner import progress
 from runner.errors import DataError, RunnerError
 from runner.record.ledger import Ledger
 from runner.record.rundir import SETTLED, logged_alone, whole
@@ -258,14 +259,38 @@ def test_a_comparison_that_cannot_be_written_is_still_printed(tmp_path, monkeypa
 
 
 def test_who_waits_for_a_run_without_a_terminal_hears_of_it(monkeypatch, capsys) -> None:
-    from runner import progress
     from runner.sinks import terminal
 
     monkeypatch.setattr(progress, "TOLD", 0.05)
+    monkeypatch.setattr(progress, "AGAIN", 0.1)
     for form in ("quiet", "tables"):
         with terminal.working("long: fitting", form):
-            time.sleep(0.3)
-    assert capsys.readouterr().err == "long: fitting: under way for 10 s\n"
+            time.sleep(0.4)
+    lines = capsys.readouterr().err.splitlines()
+    assert set(lines) == {"long: fitting: under way for 0 s"}
+    assert len(lines) >= 2  # again and again
+
+
+def test_of_waits_within_each_other_the_innermost_is_told_and_none_in_silence(
+    monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(progress, "TOLD", 0.1)
+    with progress.telling(lambda seconds: "outer"):
+        with progress.telling(lambda seconds: "inner"):
+            time.sleep(0.25)
+        with progress.telling(None):
+            time.sleep(0.1)
+    with progress.silent(), progress.telling(lambda seconds: "silent"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "inner\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--quiet"]])
+def test_every_long_verb_is_told_unless_it_is_quiet(tmp_path, monkeypatch, words) -> None:
+    monkeypatch.setattr(progress, "TOLD", 0.05)
+    outcome = call_cli(tmp_path, *SPEC, *words)
+    assert outcome.code == 0
+    assert bool(outcome.err) == (not words)
 
 
 def test_runs_that_are_taken_away_shift_no_page_of_those_that_are_read(

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -108,15 +109,14 @@ def test_what_would_unpack_beyond_memory_is_refused_in_parts(
 
 
 def test_who_waits_for_a_large_file_hears_how_far_it_has_come(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "prices.csv.gz"
     path.write_bytes(gzip.compress(text()))
-    monkeypatch.setattr(content, "TOLD", 0.0)
-    told: list[str] = []
-    with progress.reading(told.append):
-        files.open_files("data.path", path).everything(set())
-    assert set(told) == {f"data.path: {str(path)!r}: 0.0 GB unpacked"}
+    monkeypatch.setattr(progress, "TOLD", 0.01)
+    monkeypatch.setattr(content, "refuse_large", lambda *arguments: time.sleep(0.2))
+    files.open_files("data.path", path).everything(set())
+    assert f"data.path: {str(path)!r}: 0.0 GB unpacked in 0 s\n" in capsys.readouterr().err
 
 
 def test_names_longer_than_a_line_are_cut(tmp_path: Path) -> None:

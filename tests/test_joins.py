@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTab
 from runner.data.market import Market
 from runner.data.reading import content
 from runner.data.rules import admitted
-from runner.errors import RunnerError
+from runner.errors import DataError, RunnerError
 from runner.record.identity import digest
 from runner.schema.settings import MOST_LOST
 from runner.sweeps.cache import Cache, SharedBench
+from runner.targets import same_period_return
 
 INDUSTRIES = SHARED / "ff_ind30_vw_monthly_192607_201812_pct.csv.gz"
 FACTORS = SHARED / "ff3_monthly_192607_201812_pct.csv.gz"
@@ -943,3 +945,27 @@ def test_dates_of_publication_may_have_a_format_of_their_own(write: Write) -> No
     assert line.endswith("allowed: a date of data.fields.f.available_format='%Y'")
     with pytest.raises(ValueError, match="available_format: given without available"):
         FieldTable(path, available_format="%Y")
+
+
+def test_a_risk_free_rate_of_any_name_has_its_unit_said(write: Write) -> None:
+    """The target takes off what it names: a yield of bills a year is none of a row."""
+    months = pd.date_range("2020-01-31", periods=24, freq="ME")
+    bills = pd.DataFrame({"date": months, "TB3MS": np.linspace(0.015, 0.05, 24)})
+    path = write("b.csv", bills)
+    of_months = market_on(months)
+    as_read = with_series(of_months, path)
+    with pytest.raises(DataError) as caught:
+        same_period_return(as_read, risk_free="TB3MS")
+    line = str(caught.value)
+    assert line.startswith("risk_free=TB3MS: the median of TB3MS is 0.0325 a row, 39.0 % a year; ")
+    assert "data.series.s.annual=true where it is a rate a year (divided by 12)" in line
+    for annual in (True, False):
+        said = with_series(of_months, path, annual=annual, percent=False)
+        same_period_return(said, risk_free="TB3MS")
+    in_per_cent = write("p.csv", bills.assign(TB3MS=1.5))
+    per_cent = with_series(of_months, in_per_cent, annual=True)
+    with pytest.raises(DataError, match=r"a row, 150\.0 % a year; data\.series\.s\.percent=true"):
+        same_period_return(per_cent, risk_free="TB3MS")
+    in_the_assets = replace(of_months, series=of_months.series.assign(bill=0.03))
+    with pytest.raises(DataError, match=r"36\.0 % a year; allowed: a rate per row in decimals"):
+        same_period_return(in_the_assets, risk_free="bill")

@@ -35,7 +35,7 @@ def market(seed: int = 0, ret: bool = False) -> Market:
     dates = pd.bdate_range("2020-01-01", periods=ROWS, name="date")
     returns = pd.DataFrame(rng.normal(0, 0.02, (ROWS, 2)), dates, ["A", "B"])
     prices = 100 * (1 + returns).cumprod()
-    series = pd.DataFrame({"RF": rng.uniform(0.001, 0.01, ROWS)}, dates)
+    series = pd.DataFrame({"RF": rng.uniform(0.0001, 0.0004, ROWS)}, dates)
     return Market("drawn", {"ret": returns} if ret else {"close": prices}, series, prices["A"])
 
 

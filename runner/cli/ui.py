@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from runner.errors import DataError, RunnerError, SpecError
+from runner.progress import telling
 from runner.sinks.stores.store import file_of
 from runner.sinks.ui_plugin import STORE
 
@@ -47,7 +48,8 @@ def serve(uri: str, port: int, path: str, what: str = "") -> int:
         ):
             _await(server, port, log)
             _show(f"http://{HOST}:{port}/{path}", what)
-            server.wait()
+            with telling(None):  # it serves, and is not waited for
+                server.wait()
             raise RunnerError(f"the MLflow server ended by itself: {_last(log)}")
     except KeyboardInterrupt:
         return 0

@@ -6,9 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.errors import SpecError
+from runner.progress import silent, telling
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 WIDTH = 35  # of the column of commands
 BELOW = (
@@ -63,6 +66,7 @@ The spec, every value of which can be overridden by key=value:
 --hydra-help      every flag                         --config-path DIR  your configs instead of ours
 --full            print all of a run, not in short
 --json            print one JSON object              --quiet            print nothing but errors
+                                                     (nor that a wait is long)
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
 
@@ -106,9 +110,22 @@ def forms_of(parser: argparse.ArgumentParser) -> Any:
         "--json", action="store_const", const="json", dest="form", help="print one JSON object"
     )
     group.add_argument(
-        "--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors"
+        "--quiet",
+        action="store_const",
+        const="quiet",
+        dest="form",
+        help="print nothing but errors, nor that a wait is long",
     )
     return group
+
+
+def waits_told(words: Sequence[str]) -> AbstractContextManager[None]:
+    """Who waits for what the words ask for hears of it, unless they ask for silence."""
+    is_quiet = any("--quiet".startswith(word) for word in words if word.startswith("--q"))
+    if is_quiet:
+        return silent()
+    verb = words[0] if words and words[0] in VERBS else "run"
+    return telling(lambda seconds: f"{verb}: under way for {seconds:.0f} s")
 
 
 def versions() -> str:

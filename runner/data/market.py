@@ -57,6 +57,7 @@ class Market:
         labels: name -> labels of the date (T, N), such as a sector that changes: row t is known at
             t.
         kinds: name of a field or series -> what its numbers are, where the spec says it.
+        units: name of a joined rate -> settings that say in which unit it is; empty where they do.
         readings: what each column of the tables was taken for; none where no table was read.
         unread: columns of the table of assets that the spec does not name.
         members: the label that the assets of a panel have on each date; None: all assets.
@@ -74,6 +75,7 @@ class Market:
     blanked: tuple[Blanked, ...] = ()
     part_of: Calendar | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     members: str | None = None

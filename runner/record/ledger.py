@@ -181,8 +181,9 @@ class Ledger:
         except sqlite3.Error as error:
             raise DataError(f"ledger: {str(self.path)!r}: {error}; {RESTORED}") from error
 
-    def _waiting(self) -> str:
-        return f"ledger: {str(self.path)!r}: waiting for another process, {PATIENCE:.0f} s at most"
+    def _waiting(self, seconds: float) -> str:
+        waited = f"not done after {seconds:.0f} s, {PATIENCE:.0f} s at most"
+        return f"ledger: {str(self.path)!r}: waiting for another process: {waited}"
 
     def _create(self) -> None:
         """Make the file where there is none, whole from the first: an empty one has lost all."""

@@ -144,7 +144,8 @@ def _rate(seconds_each: float) -> str:
 def working(text: str, form: Form = "tables") -> Iterator[None]:
     """Show that work is under way, and notes, unless the form is quiet.
 
-    A log file has a line after ten seconds, and one each tenth of long work.
+    A log file has a line after ten seconds, one each twenty from then on, and one each tenth of
+    long work.
     """
     if form == "quiet":
         yield
@@ -161,11 +162,11 @@ def working(text: str, form: Form = "tables") -> Iterator[None]:
             note(told)
 
     if not console.is_terminal:
-        words = shown(f"{text}: under way for {TOLD:.0f} s")
-        with reading_of(note), listening(log), telling(lambda: words):
+        words = shown(f"{text}: under way for")
+        with reading_of(note), listening(log), telling(lambda seconds: f"{words} {seconds:.0f} s"):
             yield
         return
-    with reading_of(note), console.status(Text(shown(text))) as status:
+    with reading_of(note), telling(None), console.status(Text(shown(text))) as status:
 
         def update(what: str, done: int, total: int) -> None:
             status.update(Text(shown(pace.told(what, done, total))))

@@ -69,7 +69,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
         rows.words += words
     asset_positions = _asset_positions(rows, market)
     _check_returns(rows, settings, market.dates)
-    of_rows(rows, settings, market.dates)
+    units = of_rows(rows, settings, market.dates)
     placed = _placed(rows, asset_positions, settings, market)
     values = _values(rows, placed)
     fields = market.fields
@@ -97,6 +97,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
         fields=fields,
         series=series,
         kinds=kinds,
+        units={**market.units, **units},
         dropped=dropped,
         notes=notes,
         readings=readings,
@@ -169,10 +170,11 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     fewer, more = sorted([theirs, ours])
     if fewer > 1 and more >= TIMES * fewer:
         lengths = f"returns of {theirs:,} rows beside {ours:,} rows of the assets"
-        allowed = "a table with the returns of rows as long as those of the assets"
+        allowed = "no setting makes the ones of the others; a table with rows as long is needed"
         if RISK_FREE in returns:
-            allowed += f" ({rows.where}.annual=true of a rate a year)"
-        raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed}")
+            yearly = f"{rows.where}.annual=true {rows.where}.on=asof"
+            allowed += f", or one of rates a year with {yearly}"
+        raise DataError(f"{columns}: {lengths} in the same months; {allowed}")
 
 
 def _asset_positions(rows: Rows, market: Market) -> np.ndarray:

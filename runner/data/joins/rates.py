@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -16,26 +18,57 @@ A_YEAR = 0.15  # a risk-free rate above this a year is rather one a year, taken 
 RATE = "rate"  # the kind of numbers that may be rates a year
 
 
-def of_rows(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
+def of_rows(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> dict[str, str]:
     """Divide rates a year by the rows of a year; those of rows stay.
+
+    Returns:
+        Of each column that may be a rate: what says in which unit it is; nothing where it is said.
 
     Raises:
         DataError: a risk-free rate that looks like one a year, where nothing is said of it; a
             calendar without a number of rows a year.
     """
-    if settings.annual is None and settings.percent is not False:
-        _check_of_rows(rows, settings, calendar)
-    if not settings.annual:
-        return
-    a_year = _rows_a_year(calendar)
-    if a_year is None:
-        name = calendar_of(calendar).name
-        odd = f"true, and the {name} of the assets has no number of rows a year"
-        raise DataError(f"{rows.where}.annual: {odd}; allowed: false, with rates of the rows")
+    a_year = calendar_of(calendar).rows_per_year
     names = [name for name in rows.numbers if _is_rate(name, settings)]
+    if settings.annual:
+        _divide(rows, names, calendar)
+    units = dict.fromkeys(names, _units(rows.where, settings, a_year))
+    if RISK_FREE in units and a_year is not None:
+        problem = rate_a_year(RISK_FREE, rows.numbers[RISK_FREE], a_year)
+        if problem and units[RISK_FREE]:
+            raise DataError(f"{rows.where}: {problem}; {units[RISK_FREE]}")
+    return units
+
+
+def rate_a_year(name: str, rates: np.ndarray, a_year: float) -> str:
+    """How large a rate is, where its median is above that of any a year; else nothing.
+
+    Args:
+        rates: (T,) of the rows, decimals.
+        a_year: rows of a year.
+    """
+    known = rates[~np.isnan(rates)]
+    if not len(known):
+        return ""
+    median = float(np.median(known))
+    if median * a_year <= A_YEAR:
+        return ""
+    return f"the median of {name} is {number(median, 3)} a row, {percent(median * a_year)} a year"
+
+
+def _divide(rows: Rows, names: Sequence[str], calendar: pd.DatetimeIndex) -> None:
+    """Make rates of the rows of rates a year.
+
+    Raises:
+        DataError: the dates of the assets follow no calendar.
+    """
+    kind = calendar_of(calendar)
+    if kind.rows_per_year is None:
+        odd = f"true, and the {kind.name} of the assets has no number of rows a year"
+        raise DataError(f"{rows.where}.annual: {odd}; allowed: false, with rates of the rows")
     for name in names:
-        rows.numbers[name] = rows.numbers[name] / a_year
-    rows.words.append(f"{listed(names)} divided by {a_year:g} rows a year (annual)")
+        rows.numbers[name] = rows.numbers[name] / kind.rows_per_year
+    rows.words.append(f"{listed(names)} divided by {kind.rows_per_year:g} rows a year (annual)")
 
 
 def _is_rate(name: str, settings: SeriesTable) -> bool:
@@ -44,31 +77,17 @@ def _is_rate(name: str, settings: SeriesTable) -> bool:
     return kind == RATE or (kind is None and not is_return(name))
 
 
-def _rows_a_year(calendar: pd.DatetimeIndex) -> float | None:
-    """Rows of a year of the assets; None where their dates follow no calendar."""
-    return calendar_of(calendar).rows_per_year
-
-
-def _check_of_rows(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
-    """Whether the risk-free rate can be one of rows.
-
-    Raises:
-        DataError: its median is above that of any a year.
-    """
-    rates = rows.numbers.get(RISK_FREE)
-    a_year = _rows_a_year(calendar)
-    if rates is None or a_year is None or not _is_rate(RISK_FREE, settings):
-        return
-    known = rates[~np.isnan(rates)]
-    if not len(known):
-        return
-    median = float(np.median(known))
-    if median * a_year <= A_YEAR:
-        return
-    units = [f"{rows.where}.annual=true where it is a rate a year (divided by {a_year:g})"]
+def _units(where: str, settings: SeriesTable, a_year: float | None) -> str:
+    """The settings that say in which unit the rates of a table are; none where they were given."""
+    if settings.percent is False or settings.annual is False:
+        return ""
+    units = []
     if settings.percent is None:
-        units.insert(0, f"{rows.where}.percent=true where it is in per cent")
-    units.append("annual=false takes it as it is")
-    of_row = f"the median of {RISK_FREE} is {number(median, 3)} a row"
-    size = f"{of_row}, {percent(median * a_year)} a year"
-    raise DataError(f"{rows.where}: {size}; {', '.join(units)}")
+        units.append(f"{where}.percent=true where it is in per cent")
+    if settings.annual is None:
+        rows = "" if a_year is None else f" (divided by {a_year:g})"
+        units.append(f"{where}.annual=true where it is a rate a year{rows}")
+        units.append("annual=false takes it as it is")
+    elif units:
+        units.append("percent=false takes it as it is")
+    return ", ".join(units)

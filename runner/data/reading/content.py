@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from runner.compute.memory import GIGABYTE, available
 from runner.data.reading import buckets
 from runner.errors import DataError, RunnerError, listed, unknown
-from runner.progress import TOLD, note
+from runner.progress import telling
 from runner.record.secrets import USER, is_kept_without, missing
 from runner.schema.forms import Form
 from runner.text import one_line
@@ -323,23 +322,22 @@ def _unpacked(content: Content, head: bytes) -> Content:
 
 
 def _unpacked_within(content: Content, stream: Any) -> bytes:
-    """What a stream gives, in parts, as long as there is memory for it.
-
-    Who waits hears every ten seconds how far it has come.
-    """
+    """What a stream gives, in parts, as long as there is memory for it."""
     room = available()
     parts = []
     size = 0
-    last_told = time.monotonic()
-    part = stream.read(PART)
-    while part:
-        parts.append(part)
-        size += len(part)
-        refuse_large(content, size, UNPACKED, room)
-        if time.monotonic() - last_told >= TOLD:
-            last_told = time.monotonic()
-            note(f"{content.where}: {content.name!r}: {size / GIGABYTE:.1f} GB unpacked")
+
+    def far(seconds: float) -> str:
+        gigabytes = f"{size / GIGABYTE:.1f} GB"
+        return f"{content.where}: {content.name!r}: {gigabytes} unpacked in {seconds:.0f} s"
+
+    with telling(far):
         part = stream.read(PART)
+        while part:
+            parts.append(part)
+            size += len(part)
+            refuse_large(content, size, UNPACKED, room)
+            part = stream.read(PART)
     return b"".join(parts)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from runner.errors import RunnerError, SpecError
-from runner.progress import TOLD, telling
+from runner.progress import telling
 from runner.record.secrets import said
 from runner.sinks.stores import database
 
@@ -186,13 +186,13 @@ def _is_of_store(error: Exception) -> bool:
     return isinstance(error, MlflowException | SQLAlchemyError)
 
 
-def _waiting(store: Store) -> str:
+def _waiting(store: Store, seconds: float) -> str:
     """That the store keeps one waiting, and for how long it may."""
-    line = f"tracking.uri: {store.uri}: not done after {TOLD:.0f} s"
+    line = f"tracking.uri: {store.uri}: not done after {seconds:.0f} s"
     if store.file is None:
-        seconds = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
+        patience = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
         retries = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
-        line += f"; a request has {seconds} s (tracking.timeout), then {retries} tries more"
+        line += f"; a request has {patience} s (tracking.timeout), then {retries} tries more"
         line += " (tracking.retries)"
     return str(said(line))
 

@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from runner.errors import listed
-from runner.progress import reading
+from runner.progress import reading, telling
 from runner.sinks.terminal import Pace, Page
 from runner.text import count, duration, shown
 
@@ -51,6 +51,7 @@ class Progress:
         )
         self.task = self.bar.add_task(shown(name), total=None)
         self.notes = reading(self._say)
+        self.waits = telling(self._under_way if hidden else None)
         self.pace = Pace(f"sweep {name}")
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
@@ -65,9 +66,11 @@ class Progress:
     def __enter__(self) -> Progress:
         self.bar.start()
         self.notes.__enter__()
+        self.waits.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self.waits.__exit__(*error)
         self.notes.__exit__(*error)
         self.bar.stop()
 
@@ -116,6 +119,11 @@ class Progress:
         line = self.pace.told("jobs", past, self.jobs)
         if self.pace.is_due("jobs", past, self.jobs):
             self._say(line)
+
+    def _under_way(self, seconds: float) -> str:
+        """What a log file has of a sweep whose jobs take long."""
+        far = f"{self.done + self.lost} of {self.jobs} jobs after {seconds:.0f} s"
+        return shown(f"sweep {self.name}: {far}")
 
     def _say(self, line: str) -> None:
         """Print a line as it is."""

@@ -97,12 +97,50 @@ def test_a_run_that_was_killed_while_it_was_logged_to_a_server_is_logged_once(
     assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"]
     elsewhere = directory.rename(tmp_path / "elsewhere")
     assert "0 logged, 0 known before" in call_cli(tmp_path, "sync", to_server).err
-    assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"]
+    assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"]  # this process lives
     elsewhere.rename(directory)
     assert "1 logged, 0 known before" in call_cli(tmp_path, "sync", to_server).err
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"]
 
 
+@pytest.mark.parametrize("role", ["single", "sweep", "job"])
+def test_a_run_on_a_server_whose_directory_is_gone_ends_with_its_process(
+    tmp_path, monkeypatch, role: str
+) -> None:
+    from runner.sinks.stores import store
+    from runner.sweeps.telling.tracked import end_killed
+
+    monkeypatch.setattr(store, "file_of", lambda uri: None)
+    (tmp_path / "outputs").mkdir()
+    server = store.Store(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    client = server.client()
+    experiment = client.create_experiment("factor-runner")
+    tags = {tracking.SOURCE: tracking.OURS, "directory": str(tmp_path / "gone")}
+    if role != "single":
+        tags |= {"sweep.id": "elsewhere", "role": role}
+    with subprocess.Popen([sys.executable, "-c", PROCESS], **PIPES) as process:
+        told = process.stdout.readline().decode().strip()
+        for process_told in (told, "", "of another machine 1 1"):
+            client.create_run(experiment, tags={**tags, "process": process_told})
+        end_killed(server, lambda ids: [])
+        assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"] * 3
+        process.communicate(b"")
+    end_killed(server, lambda ids: [])
+    left = [run.info.status for run in runs(tmp_path)]
+    assert left == ["RUNNING"] * 2 + ["KILLED"] * (role != "single")
+
+
+PROCESS = """
+import sys
+from runner.record.process import this_process
+print(this_process(), flush=True)
+sys.stdin.read()
+"""
+PIPES = {
+    "env": {**os.environ, "PYTHONPATH": str(ROOT)},
+    "stdin": subprocess.PIPE,
+    "stdout": subprocess.PIPE,
+}
 LEAVE = """
 import os, signal, sys
 from pathlib import Path

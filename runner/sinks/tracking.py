@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 
 from runner.errors import DataError, SpecError
 from runner.record.identity import short
+from runner.record.process import TAG, is_gone, this_process
 from runner.record.rundir import RunDirectory, is_being_logged, logged_alone
 from runner.record.untrusted import MOST_TABLE, MOST_TEXT
 from runner.sinks import view
@@ -35,7 +36,9 @@ LONGEST = (
 SOURCE = "mlflow.source.name"  # the tag of what made a run
 OURS = "python -m runner"
 PAGE = 200  # runs that are read at a time, some 140 kB each
+MOST_PAGES = 10_000
 RUN_ID = re.compile("[0-9a-f]{32}")
+MOST_FETCHED = 2 * MOST_TABLE  # bytes of all of them
 MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
 
 
@@ -157,9 +160,8 @@ def log_failure(
     with in_one_line(store, "the reason is in the terminal"), store.locked():
         client = store.client()
         note = {"mlflow.note.content": "\n".join(f"- {line}" for line in mistakes)[:LONGEST]}
-        run = client.create_run(
-            experiment_id(client, store), run_name=about["name"], tags={**tags, **note}
-        )
+        told = {**tags, **note, TAG: this_process()}
+        run = client.create_run(experiment_id(client, store), run_name=about["name"], tags=told)
         params = [
             Param(name, value) for name, value in params_of(about["spec"], about["chosen"]).items()
         ]
@@ -193,8 +195,13 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
         if missing := {"spec.yaml", "metrics.json", "run.json", "predictions.parquet"} - names:
             raise OSError(f"run {run_id} has no {', '.join(sorted(missing))}")
         _refuse_large(run_id, sizes)
+        fetched = 0
         for name in sorted(names):
-            artifacts.download_artifacts(name, str(directory))
+            file = directory / name
+            artifacts._download_file(name, str(file))  # in this thread, which can give it up
+            fetched += file.stat().st_size
+            if fetched > MOST_FETCHED:
+                raise OSError(f"run {run_id} has more than {MOST_FETCHED:,} bytes")
     return RunDirectory(directory)
 
 
@@ -252,9 +259,10 @@ def is_dead(run: Any, store: Store) -> bool:
     """Whether no process logs the single run that still runs in the store.
 
     Whoever logs into a store on disk holds its lock, as who asks does; whoever logs to a server
-    holds the run directory. One that is not on this machine may be logged on another.
+    holds the run directory. One whose directory is not here is dead if its process was one of this
+    machine and ended; else it may be logged on another.
     """
-    if store.file is not None:
+    if store.file is not None or is_gone(run.data.tags.get(TAG, "")):
         return True
     directory = Path(run.data.tags.get("directory", ""))
     try:
@@ -265,14 +273,19 @@ def is_dead(run: Any, store: Store) -> bool:
 
 
 def all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:
-    """Every run that is wanted, page by page."""
+    """Every run that is wanted, page by page.
+
+    Raises:
+        OSError: the pages do not end.
+    """
     token = None
-    while True:
+    for _ in range(MOST_PAGES):
         page = client.search_runs([experiment], wanted, max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:
             return
+    raise OSError(f"more than {PAGE * MOST_PAGES:,} runs; allowed: a store with fewer")
 
 
 def experiment_id(client: MlflowClient, store: Store) -> str:
@@ -336,6 +349,7 @@ def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
         name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")
     } | {
         "directory": str(written.path.absolute()),
+        TAG: this_process(),
         SOURCE: OURS,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": about["commit"].removesuffix("-dirty"),

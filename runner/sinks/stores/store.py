@@ -17,6 +17,7 @@ from runner.errors import RunnerError, SpecError
 from runner.progress import telling
 from runner.record.secrets import said
 from runner.sinks.stores import database
+from runner.sinks.stores.answers import within_bounds
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,6 +100,7 @@ class Store:
 
         _hush()
         _without_waiting()
+        within_bounds()
         if self.file is not None and not self.file.exists():
             # whole or not at all: MLflow cannot mend half of one
             fresh = self.file.with_name(f".{self.file.name}.new")
@@ -235,6 +237,7 @@ def quiet() -> None:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SECONDS),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(RETRIES),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",  # from wherever a server says
         # a server's run would break the one JSON object
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from runner.record.process import TAG, is_gone, this_process
 from runner.sinks import view
 from runner.sinks.stores.store import Store, in_one_line
 from runner.sinks.tracking import (
@@ -48,9 +49,10 @@ def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, 
         experiment = experiment_id(client, store)
         parent = _parent(client, experiment, tags)
         if parent is None:
-            parent_tags = {**tags, "role": "sweep"}
+            parent_tags = {**tags, "role": "sweep", TAG: this_process()}
             parent = client.create_run(experiment, run_name=name, tags=parent_tags)
         else:
+            client.set_tag(parent.info.run_id, TAG, this_process())
             client.update_run(parent.info.run_id, status="RUNNING")
         finished: dict[str, str] = {}
         unwanted = []
@@ -78,7 +80,8 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
 def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
     """End what still runs in the store of processes that were killed.
 
-    What single runs were is in their directories, for `sync`.
+    What single runs were is in their directories, for `sync`. Of runs that lie elsewhere it is
+    known whose process was one of this machine.
 
     Args:
         killed: says which sweeps of these ids no process conducts.
@@ -87,16 +90,19 @@ def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]
         client = store.client()
         experiment = experiment_id(client, store)
         sweep_of = {}
+        gone = set()
         for run in list(all_runs(client, experiment, "attributes.status = 'RUNNING'")):
             sweep = run.data.tags.get("sweep.id", "")
             sweep_of[run.info.run_id] = sweep
+            if is_gone(run.data.tags.get(TAG, "")):
+                gone.add(run.info.run_id)
             is_single = not sweep and run.data.tags.get(SOURCE) == OURS
             if is_single and is_dead(run, store):
                 take_away(client, run.info.run_id)
         sweeps = set(sweep_of.values())
         ended = killed(sweeps)
         for run_id, sweep in sweep_of.items():
-            if sweep in ended:
+            if sweep in ended or (sweep and run_id in gone):
                 client.set_terminated(run_id, "KILLED")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import FULL, Column, Fields, WideColumn
+from runner.data.columns.column import Column
+from runner.data.fields import FULL, Fields, WideColumn
 from runner.data.labels import Groups
 
 SOME = 64  # rows that are digested at a time
@@ -50,7 +51,8 @@ def digest_of(
     digest.update(grouping.fixed.to_csv().encode())
     for name, labels in sorted(grouping.by_date.items()):
         digest.update(repr((name, labels.values)).encode())
-        digest.update(np.ascontiguousarray(labels.codes).data)
+        for block in labels.blocks(SOME):
+            digest.update(np.ascontiguousarray(block).data)
     if members is not None:
         digest.update(repr(("members", members)).encode())
     return digest.hexdigest()

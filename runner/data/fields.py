@@ -2,19 +2,21 @@
 
 A table of assets that come and go has rows for few cells (date x asset). Where it has them for less
 than half, its columns stay long, a number per row of the table, and a field becomes a wide frame
-when it is asked for by name.
+when it is asked for by name. Where they do not fit into memory they lie on disk: see
+`runner.data.stored`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.column import Cells, Column, Counts, Parts, Stretch
 from runner.errors import DataError
 
 FULL = 0.5  # share of the cells that have a row, from which on fields are wide
@@ -75,14 +77,7 @@ class Part:
     """Some of the listings of a table, and their positions (m,) among all of them."""
 
     listings: Listings
-    kept: np.ndarray
-
-
-class Cells(NamedTuple):
-    """Positions (m,) of cells (T, N), row by row, and their values (m,)."""
-
-    position: np.ndarray
-    values: np.ndarray
+    kept: np.ndarray | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +85,16 @@ class WideColumn:
     """A field as a frame (T, N)."""
 
     frame: pd.DataFrame
+
+    @property
+    def assets(self) -> pd.Index:
+        """Names (N,) of the assets."""
+        return self.frame.columns
+
+    @property
+    def listed(self) -> None:
+        """No number of cells with a row: the field has every cell."""
+        return None
 
     @property
     def values(self) -> np.ndarray:
@@ -102,9 +107,25 @@ class WideColumn:
         values = self.values
         return np.count_nonzero(~np.isnan(values)) / max(values.size, 1)
 
+    def counts(self) -> Counts:
+        """How many cells have a value, by date and by asset."""
+        known = self.known()
+        first = known.argmax(axis=0)
+        after_last = known[::-1].argmax(axis=0)
+        last = len(known) - 1 - after_last
+        return Counts(known.sum(axis=1), known.sum(axis=0), first, last)
+
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
         return self.frame.notna().to_numpy()
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All its numbers (T, N) as one part."""
+        yield self.values
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The field on all dates."""
+        yield Stretch(0, self)
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Its numbers, so many rows at a time: (rows, N), the last may have fewer."""
@@ -112,14 +133,22 @@ class WideColumn:
         for first in range(0, len(values), rows):
             yield values[first : first + rows]
 
-    def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the cells for which a mask of its values is True, row by row."""
-        rows, columns = np.nonzero(mask)
+    def places(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the cells of numbers at these positions, row by row."""
+        rows, columns = np.divmod(at, self.frame.shape[1])
         return rows, columns
 
     def of(self, assets: np.ndarray) -> np.ndarray:
         """Numbers (T, m) of the assets at these positions."""
         return self.values[:, assets]
+
+    def at(self, rows: np.ndarray, parts: Parts) -> WideColumn:
+        """The field on the dates at these positions."""
+        return WideColumn(self.frame.iloc[rows])
+
+    def of_assets(self, assets: np.ndarray, parts: Parts) -> WideColumn:
+        """The field of the assets at these positions, in this order."""
+        return WideColumn(self.frame.iloc[:, assets])
 
     def put(self, at: np.ndarray, value: float) -> WideColumn:
         """The field with the value at these positions of its cells, row by row."""
@@ -153,6 +182,16 @@ class LongColumn:
     values: np.ndarray
 
     @property
+    def assets(self) -> pd.Index:
+        """Names (N,) of the assets."""
+        return self.listings.assets
+
+    @property
+    def listed(self) -> int:
+        """Cells that the table has a row for."""
+        return len(self.values)
+
+    @property
     def frame(self) -> pd.DataFrame:
         """The field as a frame (T, N), made anew."""
         cells = self.listings.spread(self.values, np.nan)
@@ -165,9 +204,33 @@ class LongColumn:
         cells = len(self.listings.dates) * len(self.listings.assets)
         return np.count_nonzero(~np.isnan(self.values)) / max(cells, 1)
 
+    def counts(self) -> Counts:
+        """How many cells have a value, by date and by asset."""
+        row = self.listings.row
+        column = self.listings.column
+        known = ~np.isnan(self.values)
+        if not known.all():
+            row = row[known]
+            column = column[known]
+        N = len(self.listings.assets)
+        of_dates = np.bincount(row, minlength=len(self.listings.dates))
+        first = np.zeros(N, dtype=np.intp)
+        last = np.zeros(N, dtype=np.intp)
+        first[column[::-1]] = row[::-1]  # of several the last that is written stays
+        last[column] = row
+        return Counts(of_dates, np.bincount(column, minlength=N), first, last)
+
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
         return self.listings.spread(~np.isnan(self.values), absent=False)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All its numbers (n,) as one part."""
+        yield self.values
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The field on all dates."""
+        yield Stretch(0, self)
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Its numbers, so many rows at a time: (rows, N), the last may have fewer."""
@@ -180,14 +243,31 @@ class LongColumn:
             block[row[start:end] - first, self.listings.column[start:end]] = self.values[start:end]
             yield block
 
-    def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the cells for which a mask of its values is True, row by row."""
-        return self.listings.row[mask], self.listings.column[mask]
+    def places(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the cells of numbers at these positions, row by row."""
+        return self.listings.row[at], self.listings.column[at]
 
     def of(self, assets: np.ndarray) -> np.ndarray:
         """Numbers (T, m) of the assets at these positions."""
         part = self.listings.of(assets)
         return part.listings.spread(self.values[part.kept], np.nan)
+
+    def at(self, rows: np.ndarray, parts: Parts) -> LongColumn:
+        """The field on the dates at these positions, which increase."""
+        shared = id(self.listings)
+        if shared not in parts:
+            parts[shared] = self.listings.at(rows)
+        return self._part(parts[shared])
+
+    def of_assets(self, assets: np.ndarray, parts: Parts) -> LongColumn:
+        """The field of the assets at these positions, in this order."""
+        shared = id(self.listings)
+        if shared not in parts:
+            parts[shared] = self.listings.of(assets)
+        return self._part(parts[shared])
+
+    def _part(self, part: Part) -> LongColumn:
+        return LongColumn(part.listings, self.values[part.kept])
 
     def put(self, at: np.ndarray, value: float) -> LongColumn:
         """The field with the value at these positions of its cells, row by row.
@@ -200,13 +280,7 @@ class LongColumn:
         nearest = np.append(listed, -1)[place]
         unlisted = at[nearest != at]
         if len(unlisted):
-            row, column = divmod(int(unlisted[0]), len(self.listings.assets))
-            asset = self.listings.assets[column]
-            date = self.listings.dates[row]
-            raise DataError(
-                f"{len(unlisted):,} of {len(at):,} values to be set are of cells without a row in "
-                f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
-            )
+            refuse_unlisted(unlisted, len(at), self.listings.dates, self.listings.assets)
         values = self.values.copy()
         values[place] = value
         return LongColumn(self.listings, values)
@@ -223,7 +297,21 @@ class LongColumn:
         return Cells(self.listings.position[known], self.values[known])
 
 
-Column = WideColumn | LongColumn
+def refuse_unlisted(
+    unlisted: np.ndarray, total: int, dates: pd.DatetimeIndex, assets: pd.Index
+) -> None:
+    """Say which of so many cells to be set, by their positions, have no row in the table.
+
+    Raises:
+        DataError: always.
+    """
+    row, column = divmod(int(unlisted[0]), len(assets))
+    asset = assets[column]
+    date = dates[row]
+    raise DataError(
+        f"{len(unlisted):,} of {total:,} values to be set are of cells without a row in "
+        f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
+    )
 
 
 class Fields(MutableMapping[str, pd.DataFrame]):
@@ -263,17 +351,13 @@ class Fields(MutableMapping[str, pd.DataFrame]):
     @property
     def listed(self) -> int | None:
         """Cells (date x asset) that a long field has rows for; None where every field is wide."""
-        columns = self.columns.values()
-        rows = [len(column.values) for column in columns if isinstance(column, LongColumn)]
+        rows = [column.listed for column in self.columns.values() if column.listed is not None]
         return max(rows, default=None)
 
     @property
     def assets(self) -> pd.Index:
         """Names (N,) of the assets."""
-        first = next(iter(self.columns.values()))
-        if isinstance(first, LongColumn):
-            return first.listings.assets
-        return first.frame.columns
+        return next(iter(self.columns.values())).assets
 
     def with_frames(self, frames: Mapping[str, pd.DataFrame]) -> Fields:
         """These fields and those, or those in the place of these."""
@@ -301,109 +385,14 @@ class Fields(MutableMapping[str, pd.DataFrame]):
 
     def at(self, rows: np.ndarray) -> Fields:
         """These fields on the dates at these positions, which increase."""
-
-        def of_wide(frame: pd.DataFrame) -> pd.DataFrame:
-            return frame.iloc[rows]
-
-        def of_long(listings: Listings) -> Part:
-            return listings.at(rows)
-
-        return self._part(of_wide, of_long)
+        parts: Parts = {}  # what is chosen of listings that fields share is chosen once
+        return Fields({name: column.at(rows, parts) for name, column in self.columns.items()})
 
     def of(self, assets: np.ndarray) -> Fields:
         """These fields of the assets at these positions, in this order."""
-
-        def of_wide(frame: pd.DataFrame) -> pd.DataFrame:
-            return frame.iloc[:, assets]
-
-        def of_long(listings: Listings) -> Part:
-            return listings.of(assets)
-
-        return self._part(of_wide, of_long)
-
-    def _part(
-        self,
-        of_wide: Callable[[pd.DataFrame], pd.DataFrame],
-        of_long: Callable[[Listings], Part],
-    ) -> Fields:
-        """A part of every field; what is chosen of listings that fields share is chosen once."""
-        parts: dict[int, Part] = {}
-        columns: dict[str, Column] = {}
-        for name, column in self.columns.items():
-            if isinstance(column, WideColumn):
-                columns[name] = WideColumn(of_wide(column.frame))
-                continue
-            listings = column.listings
-            shared = id(listings)
-            if shared not in parts:
-                parts[shared] = of_long(listings)
-            part = parts[shared]
-            columns[name] = LongColumn(part.listings, column.values[part.kept])
+        parts: Parts = {}
+        columns = {name: column.of_assets(assets, parts) for name, column in self.columns.items()}
         return Fields(columns)
-
-
-def fields_of_cells(
-    dates: pd.DatetimeIndex,
-    assets: pd.Index,
-    row: np.ndarray,
-    column: np.ndarray,
-    numbers: Mapping[str, np.ndarray],
-    taken: np.ndarray,
-) -> Fields:
-    """Fields from numbers (m,) by name, some of them in n cells, one in each.
-
-    Args:
-        row: (n,) positions of the dates of the cells.
-        column: (n,) positions of their assets.
-        taken: (n,) position of the number of each cell.
-    """
-    T = len(dates)
-    N = len(assets)
-    known = _some_number(numbers, taken)
-    if np.count_nonzero(known) < FULL * T * N:
-        kept = np.flatnonzero(known)
-        listings, in_order = _listings(dates, assets, row[kept], column[kept])
-        of_listings = taken[kept[in_order]]
-        in_their_order = _increases(of_listings)
-        columns: dict[str, Column] = {}
-        for name, values in numbers.items():
-            as_listed = in_their_order and len(of_listings) == len(values)
-            columns[name] = LongColumn(listings, values if as_listed else values[of_listings])
-        return Fields(columns)
-    frames = {}
-    for name, values in numbers.items():
-        cells = np.full((N, T), np.nan)
-        cells[column, row] = values[taken]
-        frames[name] = pd.DataFrame(cells.T, index=dates, columns=assets, copy=False)
-    return Fields.of_frames(frames)
-
-
-def _increases(numbers: np.ndarray) -> bool:
-    return bool((numbers[1:] > numbers[:-1]).all())
-
-
-def _some_number(numbers: Mapping[str, np.ndarray], taken: np.ndarray) -> np.ndarray:
-    """Mask (n,) of the cells with a number under some name, at these positions of the numbers."""
-    known = np.zeros(len(taken), dtype=bool)
-    for values in numbers.values():
-        known |= ~np.isnan(values)[taken]
-        if known.all():
-            break
-    return known
-
-
-def _listings(
-    dates: pd.DatetimeIndex, assets: pd.Index, row: np.ndarray, column: np.ndarray
-) -> tuple[Listings, np.ndarray | slice]:
-    """The listings of these cells, and the order (n,) that the cells have in them."""
-    position = row.astype(np.int64) * len(assets) + column
-    in_order: np.ndarray | slice = slice(None)
-    if not _increases(position):
-        in_order = np.argsort(position)
-    del position
-    rows = row[in_order].astype(np.int32, copy=False)
-    columns = column[in_order].astype(np.int32, copy=False)
-    return Listings(dates, assets, rows, columns), in_order
 
 
 def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,6 +127,11 @@ class Labels:
         if had is not None:
             had = had[positions]
         return Labels(self.codes[:, positions], self.values, had)
+
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """The codes, so many rows at a time; of labels for ever all at once."""
+        for first in range(0, len(self.codes), rows):
+            yield self.codes[first : first + rows]
 
     def cells(self, rows: int) -> np.ndarray:
         """The codes of every cell, (rows, N)."""

@@ -127,7 +127,7 @@ def admitted(market: Market, allow_loss: float) -> Market:
         broken = _broken(column, values, market.kinds.get(column.name))
         if not broken:
             continue
-        blanked += [_placed(part, market, values.shape) for part in broken]
+        blanked += [_placed(part, market) for part in broken]
         for part in broken:
             reason = f"{column.label} is {RULES[part.rule].account}"
             account.append(Dropped("source value", reason, len(part.at)))
@@ -200,13 +200,11 @@ def columns(market: Market) -> Iterator[tuple[Column, np.ndarray]]:
             yield Column("market", name, f"{name} of {asset}"), series.to_numpy(dtype=float)
 
 
-def _placed(broken: Blanked, market: Market, shape: tuple[int, ...]) -> Blanked:
-    """The same values of a column of this shape, those of a field by their cells (T, N)."""
+def _placed(broken: Blanked, market: Market) -> Blanked:
+    """The same values of a column, those of a field by their cells (T, N)."""
     if broken.column.kind != "field":
         return broken
-    mask = np.zeros(shape, dtype=bool)
-    mask[np.unravel_index(broken.at, shape)] = True
-    rows, assets = market.fields.columns[broken.column.name].places(mask)
+    rows, assets = market.fields.columns[broken.column.name].places(broken.at)
     return broken._replace(at=rows.astype(np.intp) * len(market.assets) + assets)
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import Column, WideColumn
+from runner.data.columns.column import Column
+from runner.data.fields import WideColumn
 from runner.data.market import Market
 from runner.text import count, number, percent
 
@@ -194,7 +195,7 @@ def _jumps(market: Market, returns: Column) -> list[str]:
     """Moves far beyond what their asset does."""
     with np.errstate(invalid="ignore"):
         large = np.abs(returns.values) > JUMP
-    _, of_large = returns.places(large)
+    _, of_large = returns.places(np.flatnonzero(large))
     assets = np.unique(of_large)
     of_assets = returns.of(assets)
     moves = np.abs(of_assets)

@@ -28,8 +28,8 @@ from runner.data.accounts.values import (
     zeros,
 )
 from runner.data.calendar import WHOLE_WEEK, span
+from runner.data.columns.column import Column
 from runner.data.factor_names import RISK_FREE, canonical
-from runner.data.fields import Column
 from runner.data.market import Market
 from runner.data.suspicions import returns_of, stamp
 from runner.errors import listed

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import Column
+from runner.data.columns.column import Column
 from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.rules import columns as numbers_of
@@ -215,7 +215,7 @@ def largest_of(returns: Column) -> Moves:
     large = sizes >= max(_among_largest(sizes), 0.0)
     by_size = np.argsort(-sizes[large], kind="stable")
     order = by_size[:LARGEST]
-    rows, assets = returns.places(large)
+    rows, assets = returns.places(np.flatnonzero(large))
     return Moves(rows[order], assets[order], values[large][order])
 
 

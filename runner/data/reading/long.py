@@ -13,11 +13,12 @@ import pandas as pd
 
 from runner.data.assets import choose_assets
 from runner.data.calendar import within
-from runner.data.fields import Fields, fields_of_cells
+from runner.data.fields import Fields
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
+from runner.data.reading.cells import fields_of_cells
 from runner.data.reading.parsing import Coded, pieces
 from runner.errors import DataError, listed, placed, unknown
 

@@ -1,0 +1,1 @@
+"""What a field of a market is, however its numbers are held."""

@@ -26,7 +26,8 @@ class RunnerError(Exception):
         if isinstance(mistakes, str):
             mistakes = [mistakes]
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(self.mistakes))
+        message = "\n".join(self.mistakes)
+        super().__init__(message)
 
     def __reduce__(self) -> tuple[type[RunnerError], tuple[tuple[str, ...]]]:
         return type(self), (self.mistakes,)

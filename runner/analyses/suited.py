@@ -74,7 +74,9 @@ def refuse_unknown(settings: dict[str, str], terms: Sequence[str]) -> None:
     mistakes = []
     for setting, name in settings.items():
         if name not in terms:
-            mistakes.append(f"{setting}: {unknown(name, terms)}")
+            stranger = unknown(name, terms)
+            mistake = f"{setting}: {stranger}"
+            mistakes.append(mistake)
     if mistakes:
         raise DataError(mistakes)
 

@@ -73,7 +73,9 @@ def option(composer: Composer, path: str) -> str:
     _check(group, (*GROUPS, *OTHERS), "help")
     if not slash:
         return options(composer, group)
-    _check(name, options_of(composer, group), f"help {group}")
+    known_options = options_of(composer, group)
+    verb = f"help {group}"
+    _check(name, known_options, verb)
     text = text_of(composer, group, name)
     comment = comment_of(text)
     head = [f"{group}={name}", *_wrapped(comment.whole, ""), *comment.commands]
@@ -99,7 +101,8 @@ def text_of(composer: Composer, group: str, name: str) -> str:
     """The YAML text of an option."""
     loader: Any = composer.hydra.config_loader  # its abstract class does not name the repository
     config = loader.repository.load_config(f"{group}/{name}")
-    directory = Path(config.path.removeprefix("file://"))
+    path = config.path.removeprefix("file://")
+    directory = Path(path)
     return (directory / group / f"{name}.yaml").read_text(encoding="utf-8")
 
 
@@ -124,7 +127,8 @@ def comment_of(text: str) -> Comment:
             continue
         if not line.startswith("#"):
             break
-        words = line.removeprefix("#").strip()
+        after_hash = line.removeprefix("#")
+        words = after_hash.strip()
         if goes_on:
             commands[-1] += f"\n  {words}"
         elif words.startswith(COMMAND):
@@ -133,7 +137,8 @@ def comment_of(text: str) -> Comment:
             lines.append(words)
         goes_on = words.endswith("\\")
     first = lines[0] if lines else ""
-    return Comment(first, " ".join(lines), commands)
+    sentence = " ".join(lines)
+    return Comment(first, sentence, commands)
 
 
 def without_comment(text: str) -> str:
@@ -163,7 +168,9 @@ def _settings(node: Mapping[str, Any]) -> list[str]:
     """The function or class of a node, and each of its settings."""
     target, _ = settings_of(node)
     lines = [f"{node['_target_']}: {summary(target)}", ""]
-    return [*lines, *_lines(settings(target, node))]
+    every_setting = settings(target, node)
+    setting_lines = _lines(every_setting)
+    return [*lines, *setting_lines]
 
 
 def _of_any_source(node: Mapping[str, Any]) -> list[str]:
@@ -208,12 +215,15 @@ def settings(target: Callable[..., Any], values: Mapping[str, Any]) -> list[Sett
     meanings = _described(target)
     kinds = kinds_of(target)
     if not inspect.isclass(target):
-        kinds.pop(next(iter(kinds)))
+        first_kind = next(iter(kinds))
+        kinds.pop(first_kind)
     every = []
     for name, kind in kinds.items():
         value = values.get(name, "not given")
         shown = "null" if value is None else str(value)
-        every.append(Setting(name, shown, in_words(kind), meanings.get(name, "")))
+        words = in_words(kind)
+        setting = Setting(name, shown, words, meanings.get(name, ""))
+        every.append(setting)
     return every
 
 
@@ -222,7 +232,8 @@ def _lines(settings: Sequence[Setting]) -> list[str]:
     lines = []
     for setting in settings:
         lines.append(f"  {setting.name}: {setting.value}    (allowed: {setting.allowed})")
-        lines += _wrapped(setting.meaning, "      ")
+        meaning_lines = _wrapped(setting.meaning, "      ")
+        lines += meaning_lines
     return lines
 
 

@@ -57,7 +57,8 @@ class Examples:
             chosen: option of every group.
             words: the overrides; what they give is a person's own.
         """
-        example = self._of(chosen.get("experiment", "none"))
+        name = chosen.get("experiment", "none")
+        example = self._of(name)
         given = {key_of(word) for word in words}
         own_model = self._with_own_model(spec, example, chosen, given)
         return self._borrowed(own_model, example, chosen, given)
@@ -80,7 +81,8 @@ class Examples:
         kept = dict(model)
         of_example = [name for name in example.model if f"model.{name}" not in given]
         if "model" in given:
-            known = self._settings_of(f"model/{chosen['model']}")
+            option = f"model/{chosen['model']}"
+            known = self._settings_of(option)
             unknown = [name for name in of_example if name in kept and name not in known]
             for name in unknown:
                 del kept[name]
@@ -105,7 +107,8 @@ class Examples:
         if config is None:
             return set()
         settings = set(map(str, config.config))
-        group = option.rpartition("/")[0]
+        parts = option.rpartition("/")
+        group = parts[0]
         for default in config.defaults_list or []:
             if isinstance(default, ConfigDefault) and not default.is_self():
                 settings |= self._settings_of(f"{group}/{default.path}")
@@ -132,7 +135,8 @@ class Examples:
             marked["data"] = {**data, "borrowed": settings}
         validation = spec.get("validation")
         chosen_by_hand = given & {"validation", "validation.train_end"}
-        is_of_example = chosen.get("validation") == example.validation and not chosen_by_hand
+        own_validation = chosen.get("validation")
+        is_of_example = own_validation == example.validation and not chosen_by_hand
         if is_of_example and isinstance(validation, Mapping) and validation.get("train_end"):
             marked["validation"] = {**validation, "borrowed": True}
         return marked
@@ -175,7 +179,8 @@ def _not_given(settings: Sequence[str], given: Collection[str]) -> list[str]:
     """The settings of `data` that no override gives, neither alone nor with their mapping."""
     left = []
     for setting in settings:
-        mapping = setting.partition(".")[0]  # such as `macro` of `macro.vix`
+        parts = setting.partition(".")
+        mapping = parts[0]  # such as `macro` of `macro.vix`
         if f"data.{setting}" not in given and f"data.{mapping}" not in given:
             left.append(setting)
     return left

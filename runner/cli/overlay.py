@@ -35,7 +35,8 @@ class Composed:
         """
         spec: dict[str, Any] | None = dict(self.spec)
         for dotted, value in values:
-            keys = tuple(dotted.split("."))
+            parts = dotted.split(".")
+            keys = tuple(parts)
             if not self._is_free(keys) or not _simple(value):
                 return None
             spec = _put(spec, keys, value)
@@ -61,18 +62,21 @@ def with_on(node: Any) -> Any:
         return node
     named = {str(key): with_on(value) for key, value in node.items() if key is not True}
     if True in node:
-        named.setdefault("on", with_on(node[True]))
+        value_of_on = with_on(node[True])
+        named.setdefault("on", value_of_on)
     return named
 
 
 def composed(spec: Mapping[str, Any], unresolved: Mapping[str, Any]) -> Composed:
     """The spec, whose interpolations are those of `unresolved`."""
     tied: set[Keys] = set()
-    for keys, text in _interpolations(unresolved, ()):
+    interpolations = _interpolations(unresolved, ())
+    for keys, text in interpolations:
         node = NODE.fullmatch(text)
         if node:
             tied.add(keys)
-            tied.add(tuple(node[1].split(".")))
+            parts = node[1].split(".")
+            tied.add(tuple(parts))
         elif not CHOICE.fullmatch(text):
             return Composed(spec, None)
     return Composed(spec, frozenset(tied))

@@ -47,7 +47,8 @@ def causes(market: Market) -> list[Blanked]:
     levels = []
     for name in market.series.columns:
         values = market.series[name].to_numpy(dtype=float)
-        at = np.flatnonzero(values <= 0.0)
+        is_undefined = values <= 0.0
+        at = np.flatnonzero(is_undefined)
         if len(at):
             column = Column("series", str(name), str(name))
             levels.append(Blanked(column, NOT_POSITIVE, at))
@@ -65,7 +66,8 @@ def lost(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) 
     of_fields = [cause for cause in among if cause.column.kind == "field"]
     if of_fields:
         columns = [cause.at % N for cause in of_fields]
-        assets = np.unique(np.concatenate(columns))
+        all_columns = np.concatenate(columns)
+        assets = np.unique(all_columns)
         losses += _lost_by(name, compute, market, of_fields, assets)
     shared = [cause for cause in among if cause.column.kind != "field"]
     if shared and _matters(name, compute, market, shared):
@@ -82,7 +84,8 @@ def undefined(name: str, column: Sequence[Lost], market: Market, allowed: float)
             continue
         series = cause.column.name
         rows = len(cause.at)
-        had = int(market.series[series].notna().sum())
+        known = market.series[series].notna()
+        had = int(known.sum())
         if rows > allowed * had:
             lines.append(f"{name}: {_undefined(series, rows, had, allowed)}")
     return lines
@@ -92,7 +95,8 @@ def _undefined(series: str, rows: int, had: int, allowed: float) -> str:
     """What is wrong with a series that is not positive on so many of its rows."""
     share = rows / had
     # the share in per cent, rounded up
-    enough = ceil(100.0 * rows / had) / 100.0
+    share_in_percent = 100.0 * rows / had
+    enough = ceil(share_in_percent) / 100.0
     override = f"data.allow_loss={enough:g} goes on without them"
     return (
         f"{series} is zero or negative on {rows:,} of its {had:,} rows ({share:.1%}), where a "
@@ -106,9 +110,13 @@ def _matters(name: str, compute: Compute, market: Market, among: Sequence[Blanke
 
     Else the columns of all assets need not be computed again.
     """
-    first = next(iter(market.fields.columns.values()))
-    values = first.known().sum(axis=0)
-    longest = np.array([int(values.argmax())])
+    columns = market.fields.columns.values()
+    every_column = iter(columns)
+    first = next(every_column)
+    known = first.known()
+    values = known.sum(axis=0)
+    of_most_values = int(values.argmax())
+    longest = np.array([of_most_values])
     return bool(_lost_by(name, compute, market, among, longest))
 
 
@@ -134,11 +142,13 @@ def _compared(
     """The cells that have a value once the values of a cause have a harmless one."""
     N = len(market.assets)
     part = market.of([market.assets[i] for i in assets])
-    known = np.isfinite(compute(part))
+    values = compute(part)
+    known = np.isfinite(values)
     losses = []
     for cause in among:
         part = with_value(part, [_among_these(cause, N, assets)], STAND_IN)
-        known_now = np.isfinite(compute(part))
+        values_now = compute(part)
+        known_now = np.isfinite(values_now)
         cells = known_now & ~known
         if cells.any():
             reason = f"{name} has no value where {cause.column.label} was {cause.rule}"

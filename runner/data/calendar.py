@@ -73,7 +73,8 @@ class Calendar:
         if self.rows_per_year is None:
             return self.name
         kind = self.name.replace(" calendar", "", 1)
-        return f"{kind}, {_rows_a_year(self.rows_per_year)}"
+        rows_text = _rows_a_year(self.rows_per_year)
+        return f"{kind}, {rows_text}"
 
 
 class Year(NamedTuple):
@@ -104,7 +105,9 @@ def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
     5 %, a year has that many times the 252 or 365 days. Rows every two weeks, every 20 days or at
     random follow no calendar, nor do six days a week: rows a year are then to be given.
     """
-    ordinal = dates.normalize().to_numpy().astype("datetime64[D]").astype(np.int64)
+    midnights = dates.normalize().to_numpy()
+    days = midnights.astype("datetime64[D]")
+    ordinal = days.astype(np.int64)
     day, rows = np.unique(ordinal, return_counts=True)
     weekdays = _usual_weekdays(day, rows)
     if not len(day):
@@ -119,7 +122,8 @@ def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
         return Calendar(dates, name, days_a_year * bars, week, bars)
     if days_a_year is not None and len(day) > 1:
         weekends = " with weekends" if days_a_year == EVERY_DAY else ""
-        gaps = _with_gaps(_steps(day, week) <= 1)
+        steps = _steps(day, week)
+        gaps = _with_gaps(steps <= 1)
         return Calendar(dates, f"daily calendar{weekends}{gaps}", days_a_year, week, bars)
     name, nominal = _longer_than_days(day)
     return Calendar(dates, name, nominal, weekdays, bars)
@@ -137,10 +141,13 @@ def _longer_than_days(day: np.ndarray) -> tuple[str, float | None]:
 
 def _usual_weekdays(day: np.ndarray, rows: np.ndarray) -> frozenset[int]:
     """Days of the week of days since 1970, without those that few rows fall on."""
-    weekday = (day + THURSDAY) % WEEK
+    days_since_monday = day + THURSDAY
+    weekday = days_since_monday % WEEK
     count = np.bincount(weekday, weights=rows, minlength=WEEK)
     share = count / max(rows.sum(), 1)
-    return frozenset(np.flatnonzero(share >= RARE).tolist())
+    is_usual = share >= RARE
+    numbers = np.flatnonzero(is_usual)
+    return frozenset(numbers.tolist())
 
 
 def _daily(day: np.ndarray, weekdays: frozenset[int]) -> tuple[float | None, frozenset[int]]:
@@ -153,7 +160,8 @@ def _daily(day: np.ndarray, weekdays: frozenset[int]) -> tuple[float | None, fro
     if few_seen or weekdays == WHOLE_WEEK:
         weeks = [(EVERY_DAY, WHOLE_WEEK)]
     for days_a_year, week in weeks:
-        if _mostly(_steps(day, week) <= 1):
+        steps = _steps(day, week)
+        if _mostly(steps <= 1):
             return days_a_year, week
     return None, weekdays
 
@@ -167,7 +175,8 @@ def _steps(day: np.ndarray, week: frozenset[int]) -> np.ndarray:
 
 def _mostly(follows: np.ndarray) -> bool:
     """Whether rows follow each other as they should in most gaps, or there is no gap."""
-    missing = int((~follows).sum())
+    is_gap = ~follows
+    missing = int(is_gap.sum())
     few = missing <= FEW_MISSING + MOST_MISSING * len(follows)
     less_than_half = missing == 0 or 2 * missing < len(follows)
     return few and less_than_half
@@ -175,7 +184,8 @@ def _mostly(follows: np.ndarray) -> bool:
 
 def _with_gaps(follows: np.ndarray) -> str:
     """What the name of the calendar says where many of its rows do not follow on the one before."""
-    missing = int((~follows).sum())
+    is_gap = ~follows
+    missing = int(is_gap.sum())
     if missing <= max(FEW_MISSING, MANY_MISSING * len(follows)):
         return ""
     share = f"{100.0 * (missing / len(follows)):.0f} %"
@@ -198,7 +208,9 @@ def _irregular(day: np.ndarray) -> str:
     if len(day) < 2:
         return "calendar of a single date"
     days = float(day[-1] - day[0])
-    a_year = DAYS_OF_YEAR * (len(day) - 1) / days
+    steps = len(day) - 1
+    days_in_all = DAYS_OF_YEAR * steps
+    a_year = days_in_all / days
     return f"irregular calendar (about {a_year:,.0f} dates a year)"
 
 
@@ -216,7 +228,8 @@ def year_of(calendar: Calendar, given: float | None = None) -> Year:
         return Year(given, f"as given; {calendar.name}")
     if given is None:
         return Year(nominal, calendar.name)
-    if abs(given - nominal) > OFF * nominal:
+    distance = abs(given - nominal)
+    if distance > OFF * nominal:
         raise SettingError("rows_per_year", _another_year(calendar.name, given, nominal), "null")
     if given == nominal:
         return Year(given, calendar.name)
@@ -231,8 +244,10 @@ def _no_year(calendar: Calendar) -> str:
 
 def _another_year(name: str, given: float, nominal: float) -> str:
     """What is wrong with rows a year that the calendar contradicts."""
-    least = (1 - OFF) * nominal
-    most = (1 + OFF) * nominal
+    lower = 1 - OFF
+    least = lower * nominal
+    upper = 1 + OFF
+    most = upper * nominal
     allowed = f"allowed: {least:,.6g} to {most:,.6g}, or null for the calendar's own"
     has = f"the {name} has {nominal:,.10g} rows a year"
     return f"given {given:,.10g}; {has}; {allowed}"
@@ -242,7 +257,8 @@ def up_to(dates: pd.DatetimeIndex, end: str) -> np.ndarray:
     """Mask (T,) of the rows at or before `end`; a date without time includes its whole day."""
     text = str(end)
     moment = parse_date(text)
-    whole_day = len(text) <= len("2021-12-31")
+    longest_day = len("2021-12-31")
+    whole_day = len(text) <= longest_day
     if whole_day:
         return np.asarray(dates < moment + timedelta(days=1))
     return np.asarray(dates <= moment)
@@ -256,7 +272,9 @@ def within(dates: pd.DatetimeIndex, start: str | None, end: str | None) -> np.nd
     """
     keep = np.ones(len(dates), dtype=bool)
     if start is not None:
-        keep &= np.asarray(dates >= parse_date(str(start)))
+        begin = parse_date(str(start))
+        is_after = dates >= begin
+        keep &= np.asarray(is_after)
     if end is not None:
         keep &= up_to(dates, end)
     if not keep.any():
@@ -288,7 +306,9 @@ def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
     """Positions of the last row of each week (to Friday) or month, also of an unfinished one."""
     periods = dates.to_period(PERIOD[frequency]).asi8
-    another = periods[1:] != periods[:-1]
+    later = periods[1:]
+    earlier_ones = periods[:-1]
+    another = later != earlier_ones
     ends = np.append(another, True)
     return np.flatnonzero(ends[: len(periods)])
 
@@ -305,7 +325,9 @@ def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency
     """
     if _one_a_period(calendar, frequency):
         return ""
-    own = dates[-1].to_period(PERIOD[frequency])
+    last_date = dates[-1]
+    period = PERIOD[frequency]
+    own = last_date.to_period(period)
     later = calendar.dates[calendar.dates > dates[-1]]
     if len(later):
         goes_on = later[0].to_period(PERIOD[frequency]) == own
@@ -331,9 +353,13 @@ def begun(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency) -> 
     if _one_a_period(calendar, frequency):
         return True
     own = dates[0].to_period(PERIOD[frequency])
-    earlier = calendar.dates[calendar.dates < dates[0]]
+    first = dates[0]
+    is_earlier = calendar.dates < first
+    earlier = calendar.dates[is_earlier]
     if len(earlier):
-        before = earlier[-1].to_period(PERIOD[frequency])
+        last_before = earlier[-1]
+        period = PERIOD[frequency]
+        before = last_before.to_period(period)
         return bool(before != own)
     return bool(dates[0].normalize() <= _first_day(own, calendar.weekdays))
 

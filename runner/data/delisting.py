@@ -24,12 +24,14 @@ def as_return(market: Market, name: str) -> Market:
     if market.sessions:
         raise DataError(f"{SETTING}: given with data.session; allowed: with rows of a day or more")
     if name not in market.fields:
-        known = ", ".join(sorted(market.fields))
+        fields = sorted(market.fields)
+        known = ", ".join(fields)
         raise DataError(
             f"{SETTING}: no field {name!r}; allowed: one of {known}, or a column that "
             f"data.columns.{name}=COLUMN reads"
         )
-    return replace(market, kinds={**market.kinds, name: "return"})
+    kinds = {**market.kinds, name: "return"}
+    return replace(market, kinds=kinds)
 
 
 def with_delisting(market: Market, name: str) -> Market:
@@ -43,18 +45,24 @@ def with_delisting(market: Market, name: str) -> Market:
     """
     returns = market.returns()
     cells = returns.to_numpy(dtype=float)
-    delisting = market.get(name).to_numpy(dtype=float)
+    values = market.get(name)
+    delisting = values.to_numpy(dtype=float)
     given = ~np.isnan(delisting)
     has_return = ~np.isnan(cells)
     _check_last(market, name, given, has_return)
     known = given & has_return
     alone = given & ~has_return
     combined = np.where(alone, delisting, cells)
-    combined[known] = (1.0 + cells[known]) * (1.0 + delisting[known]) - 1.0
+    growth = (1.0 + cells[known]) * (1.0 + delisting[known])
+    combined[known] = growth - 1.0
     of_rows = pd.DataFrame(combined, returns.index, returns.columns)
-    assets = count(int(given.any(axis=0).sum()), "asset")
-    both = f"{int(known.sum()):,} beside a return"
-    without = f"{int(alone.sum()):,} without one"
+    is_delisted = given.any(axis=0)
+    number = int(is_delisted.sum())
+    assets = count(number, "asset")
+    beside = int(known.sum())
+    both = f"{beside:,} beside a return"
+    without_return = int(alone.sum())
+    without = f"{without_return:,} without one"
     note = f"Delisting returns ({name}) enter the returns of {assets}, {both}, {without}: {RULE}."
     fields = market.fields.with_frames({"ret": of_rows})
     if "ret" not in market.fields:
@@ -69,8 +77,10 @@ def _check_last(market: Market, name: str, given: np.ndarray, has_return: np.nda
         DataError: the first asset that has.
     """
     first_given = given.argmax(axis=0)
-    last_return = len(given) - 1 - has_return[::-1].argmax(axis=0)
-    several = given.sum(axis=0) > 1
+    rows_after_last = has_return[::-1].argmax(axis=0)
+    last_return = len(given) - 1 - rows_after_last
+    times = given.sum(axis=0)
+    several = times > 1
     early = given.any(axis=0) & has_return.any(axis=0) & (last_return > first_given)
     wrong = several | early
     if not wrong.any():
@@ -79,7 +89,8 @@ def _check_last(market: Market, name: str, given: np.ndarray, has_return: np.nda
     asset = market.assets[at]
     date = f"{market.dates[first_given[at]]:%Y-%m-%d}"
     what = "several" if several[at] else "one before its last return"
-    more = int(wrong.sum()) - 1
+    in_all = int(wrong.sum())
+    more = in_all - 1
     others = f" and {count(more, 'other asset')}" if more else ""
     raise DataError(
         f"{SETTING}: {asset}{others} has {what} in {name} (first on {date}); allowed: one per "

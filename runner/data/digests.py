@@ -48,7 +48,8 @@ def digest_of(
         _feed_all_cells(digest.update, name, WideColumn(frame), len(dates), names)
     moments = dates.as_unit("us").asi8
     digest.update(np.ascontiguousarray(moments).data)
-    digest.update(grouping.fixed.to_csv().encode())
+    fixed = grouping.fixed.to_csv()
+    digest.update(fixed.encode())
     for name, labels in sorted(grouping.by_date.items()):
         digest.update(repr((name, labels.values)).encode())
         for block in labels.blocks(SOME):
@@ -66,7 +67,8 @@ def _feed_all_cells(
     update: Callable[[Any], None], name: str, column: Column, rows: int, columns: list[str]
 ) -> None:
     """Feed the name, the shape (rows, columns), the columns and every number to a digest."""
-    shape = (rows, len(columns))
+    width = len(columns)
+    shape = (rows, width)
     update(repr((name, shape, columns)).encode())
     for block in column.blocks(SOME):
         update(_same_bits(block))

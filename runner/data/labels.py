@@ -41,7 +41,8 @@ class Labels:
         Row t is the label known at t. Values that are not sorted, or occur in no cell, are allowed.
         """
         # the code -1 falls on the last
-        names = np.array([*values, UNKNOWN])
+        all_values = [*values, UNKNOWN]
+        names = np.array(all_values)
         occurring = np.unique(codes)
         kept, position = np.unique(names[occurring], return_inverse=True)
         new_code = np.zeros(len(names), dtype=np.int32)
@@ -50,7 +51,8 @@ class Labels:
         assets = np.arange(codes.shape[1])
         had = np.zeros((len(assets), len(kept)), dtype=bool)
         had[assets, new_codes] = True
-        return cls(new_codes, tuple(kept.tolist()), had)
+        kept_names = tuple(kept.tolist())
+        return cls(new_codes, kept_names, had)
 
     @classmethod
     def of_assets(cls, labels: pd.Series) -> Labels:
@@ -84,19 +86,24 @@ class Labels:
             DataError: two rows of one date and asset with different labels.
         """
         _refuse_conflicts(table)
-        columns = pd.Index(assets).get_indexer(table["asset"])
+        index = pd.Index(assets)
+        names = table["asset"]
+        columns = index.get_indexer(names)
         label_codes, values = pd.factorize(table["label"], sort=True)
         stamps = pd.DatetimeIndex(table["date"])
         lines = dates.get_indexer(stamps)
         if as_of:
-            lines = np.asarray(dates.searchsorted(stamps))
+            positions = dates.searchsorted(stamps)
+            lines = np.asarray(positions)
         on_dates = (lines >= 0) & (lines < len(dates))
         used = np.flatnonzero((columns >= 0) & on_dates)
         # the latest of several rows that one date is the first to know comes last, and stays
         used = used[np.argsort(stamps[used], kind="stable")]
         shape = (len(dates), len(assets))
         codes = np.full(shape, SILENT, dtype=np.int32)
-        codes[lines[used], columns[used]] = label_codes[used]
+        used_lines = lines[used]
+        used_columns = columns[used]
+        codes[used_lines, used_columns] = label_codes[used]
         if as_of:
             codes = _held(codes)
         codes[codes == SILENT] = -1
@@ -142,10 +149,12 @@ class Labels:
 def _held(codes: np.ndarray) -> np.ndarray:
     """Codes (T, N) where each holds until the next that the table says, of its asset."""
     T, N = codes.shape
-    row = np.arange(T)[:, None]
+    every_row = np.arange(T)
+    row = every_row[:, None]
     said = np.where(codes == SILENT, 0, row)
     latest = np.maximum.accumulate(said, axis=0)
-    return codes[latest, np.arange(N)]
+    every_asset = np.arange(N)
+    return codes[latest, every_asset]
 
 
 def _refuse_conflicts(table: pd.DataFrame) -> None:

@@ -63,7 +63,8 @@ def returns_of(market: Market) -> Column:
 
 def _future(dates: pd.DatetimeIndex) -> list[str]:
     """The sentence on dates (T,) that have not come: wrong ones, or forecasts and no data."""
-    today = pd.Timestamp.now().normalize()
+    now = pd.Timestamp.now()
+    today = now.normalize()
     later = dates[dates >= today + AHEAD]
     if not len(later):
         return []
@@ -81,7 +82,9 @@ def above_one(returns: np.ndarray) -> bool:
 
 def _share_above_one(returns: np.ndarray) -> float:
     """Share of the returns that are above 100 % in size; zero without any."""
-    known = int(np.count_nonzero(np.isfinite(returns)))
+    is_finite = np.isfinite(returns)
+    finite = np.count_nonzero(is_finite)
+    known = int(finite)
     large = int(np.count_nonzero(np.abs(returns) > 1.0))
     return large / max(known, 1)
 
@@ -90,8 +93,10 @@ def _per_cent(returns: np.ndarray, source: str) -> list[str]:
     """The sentence on returns too many of which are above 100 %."""
     if not above_one(returns):
         return []
-    sizes = np.abs(returns[np.isfinite(returns)])
-    median = percent(float(np.median(sizes)))
+    is_finite = np.isfinite(returns)
+    sizes = np.abs(returns[is_finite])
+    median_size = float(np.median(sizes))
+    median = percent(median_size)
     return [
         f"{percent(_share_above_one(returns))} of the returns ({source}) are above 100 % in size, "
         f"their median size is {median}: are they in per cent, or no returns?"
@@ -116,7 +121,8 @@ def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
     inputs = _inputs(market)
     if not inputs:
         return {}
-    cells = np.column_stack(list(inputs.values()))
+    columns = list(inputs.values())
+    cells = np.column_stack(columns)
     judged = _like_returns(cells)
     names = np.array(list(inputs))[judged]
     of_returns = _deviation(returns[np.isfinite(returns)])
@@ -152,7 +158,8 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
         cells = market.fields[name].to_numpy(dtype=float)
         if not _same_for_all(cells):
             continue
-        first_known = np.isfinite(cells).argmax(axis=1)
+        is_finite = np.isfinite(cells)
+        first_known = is_finite.argmax(axis=1)
         inputs.setdefault(name, cells[np.arange(T), first_known])
     return inputs
 
@@ -162,25 +169,36 @@ def _same_for_all(cells: np.ndarray) -> bool:
     known = np.isfinite(cells)
     low = np.where(known, cells, np.inf).min(axis=1)
     high = np.where(known, cells, -np.inf).max(axis=1)
-    return not (high > low).any()
+    varies = high > low
+    return not varies.any()
 
 
 def _like_returns(cells: np.ndarray) -> np.ndarray:
     """Mask (F,) of the columns (T, F) with values of both signs and little memory."""
     known = np.isfinite(cells)
     rows = known.sum(axis=0)
-    positive = (cells > 0.0).sum(axis=0)
-    negative = (cells < 0.0).sum(axis=0)
+    is_positive = cells > 0.0
+    positive = is_positive.sum(axis=0)
+    is_negative = cells < 0.0
+    negative = is_negative.sum(axis=0)
     rarer_sign = np.minimum(positive, negative)
     filled = np.where(known, cells, 0.0)
-    mean = filled.sum(axis=0) / np.maximum(rows, 1)
+    sums = filled.sum(axis=0)
+    at_least_one = np.maximum(rows, 1)
+    mean = sums / at_least_one
     centred = filled - mean
     centred[~known] = 0.0
-    variation = (centred**2).sum(axis=0)
-    products = centred[1:] * centred[:-1]
+    squares = centred**2
+    variation = squares.sum(axis=0)
+    later = centred[1:]
+    earlier = centred[:-1]
+    products = later * earlier
     autocovariance = products.sum(axis=0)
-    both_signs = rarer_sign > EACH_SIGN * rows
-    short_memory = np.abs(autocovariance) < MEMORY * variation
+    least = EACH_SIGN * rows
+    both_signs = rarer_sign > least
+    size = np.abs(autocovariance)
+    most = MEMORY * variation
+    short_memory = size < most
     return np.asarray((rows >= FEW_ROWS) & both_signs & short_memory)
 
 
@@ -234,7 +252,8 @@ def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
 
 def stamp(date: pd.Timestamp) -> str:
     """The date, with the time of day where it has one."""
-    daily = date == date.normalize()
+    midnight = date.normalize()
+    daily = date == midnight
     if daily:
         return f"{date:%Y-%m-%d}"
     return f"{date:%Y-%m-%d %H:%M}"

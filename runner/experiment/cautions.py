@@ -17,7 +17,8 @@ def cautions(report: Report) -> list[str]:
     """What the standard errors of a run assume, a sentence for each assumption likely wrong."""
     coefficients = report.fit.coefficients
     estimates = per_unit(coefficients)
-    estimates = estimates[estimates["estimate"].notna()]
+    has_estimate = estimates["estimate"].notna()
+    estimates = estimates[has_estimate]
     noun = unit_noun(estimates)
     errors = errors_in_force(report)
     has_tests = bool(estimates["p_value"].notna().any())
@@ -88,8 +89,10 @@ def _allows_for_overlap(report: Report, errors: str) -> bool:
     Clusters of assets do: they hold all rows of an asset.
     """
     if _allows_for_lags(errors):
-        return bool(report.fit.quality["cov_lags"].min() >= report.panel.horizon - 1)
-    return not set(_clusters(report)) <= {"date"}
+        fewest = report.fit.quality["cov_lags"].min()
+        return bool(fewest >= report.panel.horizon - 1)
+    clusters = set(_clusters(report))
+    return not clusters <= {"date"}
 
 
 def _instead(report: Report, cluster: str) -> str:

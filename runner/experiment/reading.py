@@ -81,8 +81,12 @@ def sections(report: Report) -> dict[str, list[str]]:
 
 def _range(table: pd.DataFrame, column: str) -> str:
     """Least and greatest value with the unit of each."""
-    least = table.iloc[int(table[column].argmin())]
-    greatest = table.iloc[int(table[column].argmax())]
+    at_least = table[column].argmin()
+    row_of_least = int(at_least)
+    least = table.iloc[row_of_least]
+    at_greatest = table[column].argmax()
+    row_of_greatest = int(at_greatest)
+    greatest = table.iloc[row_of_greatest]
     low = f"{number(least[column])} ({least['unit']})"
     high = f"{number(greatest[column])} ({greatest['unit']})"
     return f"from {low} to {high}"
@@ -90,13 +94,16 @@ def _range(table: pd.DataFrame, column: str) -> str:
 
 def _coefficients(report: Report) -> list[str]:
     table = per_unit(report.fit.coefficients)
-    table = table[table["estimate"].notna()]
+    has_estimate = table["estimate"].notna()
+    table = table[has_estimate]
     place: dict[str, int] = {}
     for term in table["term"].tolist():
         place.setdefault(term, len(place))
     code = np.array([place[term] for term in table["term"].tolist()], dtype=int)
     has_no_test = table["p_value"].isna()
-    is_zero = ((table["estimate"] == 0.0) & has_no_test).to_numpy()
+    estimated_zero = table["estimate"] == 0.0
+    zero_without_test = estimated_zero & has_no_test
+    is_zero = zero_without_test.to_numpy()
     is_kept = np.bincount(code, ~is_zero, len(place)) > 0
     kept = [term for term in place if is_kept[place[term]]]
     zero = [term for term in place if not is_kept[place[term]]]
@@ -121,7 +128,9 @@ def _alone(term: str, estimate: float, std_error: float, t_stat: float, p_value:
     if math.isnan(p_value):
         return f"{term}: {number(estimate)}, without a test."
     errors = f"s.e. {number(std_error)}, t {t_text(t_stat)}"
-    return f"{term}: {number(estimate)} ({errors}), {verdict(p_value)}."
+    size = number(estimate)
+    answer = verdict(p_value)
+    return f"{term}: {size} ({errors}), {answer}."
 
 
 def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
@@ -131,13 +140,17 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         return _alone(term, *statistics)
     mean = _mean(report, term)
     noun = plural(unit_noun(rows))
-    estimates = f"estimates {_range(rows, 'estimate')}"
+    spread = _range(rows, "estimate")
+    estimates = f"estimates {spread}"
     if noun == "dates" and mean is not None:  # the mean is what was asked for
-        errors = f"s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])}"
+        std_error = number(mean["std_error"])
+        t = t_text(mean["t_stat"])
+        errors = f"s.e. {std_error}, t {t}"
         of_mean = f"mean {number(mean['estimate'])} ({errors})"
         result = verdict(mean["p_value"])
         return f"{term}: {of_mean} over {len(rows):,} dates, {result}; {estimates}."
-    tested = rows[rows["p_value"].notna()]
+    has_test = rows["p_value"].notna()
+    tested = rows[has_test]
     result = significance(tested, noun) if len(tested) else "is without tests"
     if mean is None:
         return f"{term} {result}; {estimates}."
@@ -150,7 +163,9 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
 def _mean(report: Report, term: str) -> pd.Series | None:
     """The row of the mean of a term over units, None where there is none."""
     table = report.fit.coefficients
-    rows = table[(table["scope"] == "mean") & (table["term"] == term)]
+    is_mean = table["scope"] == "mean"
+    of_term = table["term"] == term
+    rows = table[is_mean & of_term]
     return rows.iloc[0] if len(rows) else None
 
 
@@ -188,10 +203,12 @@ def _hypotheses(report: Report) -> list[str]:
 
 
 def _hypothesis(text: str, rows: pd.DataFrame) -> str:
-    tested = rows[rows["p_value"].notna()]
+    has_test = rows["p_value"].notna()
+    tested = rows[has_test]
     if tested.empty:
         return f"{text} could not be tested: {listed(rows['reason'].unique())}."
-    rejected = int((tested["p_value"] < LEVEL).sum())
+    is_rejected = tested["p_value"] < LEVEL
+    rejected = int(is_rejected.sum())
     if len(rows) == 1:
         row = tested.iloc[0]
         degrees = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
@@ -202,7 +219,9 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
     chance = by_chance(rejected, len(tested)) if rejected else ""
     untested = len(rows) - len(tested)
     not_testable = f"; not testable in {untested:,}" if untested else ""
-    units = f"{rejected:,} of {len(tested):,} {plural(unit_noun(rows))}"
+    tested_units = len(tested)
+    units_noun = plural(unit_noun(rows))
+    units = f"{rejected:,} of {tested_units:,} {units_noun}"
     return f"{text} is rejected at 5 % in {units}{chance}{not_testable}."
 
 
@@ -246,7 +265,8 @@ def _untested(report: Report) -> list[str]:
     """What the errors in force allow for, where residuals are no single series without tests."""
     if unit_noun(report.fit.quality) == "asset":
         return []
-    allowed = advice.allowed(errors_in_force(report))
+    errors = errors_in_force(report)
+    allowed = advice.allowed(errors)
     if not allowed:
         return []
     return [f"Residuals of such a regression are not tested here; {allowed}."]
@@ -256,7 +276,9 @@ def _advice(report: Report, problem: str) -> str:
     """What a problem of the residuals means for the errors in force, and what to do."""
     if problem != "non-normal residuals":
         return advice.advice(problem, errors_in_force(report))
-    rows = report.fit.quality.loc[report.fit.quality["r2"].notna(), "n_obs"]
+    quality = report.fit.quality
+    has_fit = quality["r2"].notna()
+    rows = quality.loc[has_fit, "n_obs"]
     fewest = count(int(rows.min()), "row")
     if len(rows) > 1:
         fewest += " or more"
@@ -265,30 +287,39 @@ def _advice(report: Report, problem: str) -> str:
 
 def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
     """Smallest p-value of each unit over these tests, absent ones left out."""
-    rows = table[table["diagnostic"].isin(names) & table["p_value"].notna()]
-    return rows.groupby("unit", sort=False)["p_value"].min()
+    is_named = table["diagnostic"].isin(names)
+    has_test = table["p_value"].notna()
+    rows = table[is_named & has_test]
+    by_unit = rows.groupby("unit", sort=False)
+    return by_unit["p_value"].min()
 
 
 def _problem(report: Report, problem: str, p_values: pd.Series) -> str:
     """The sentence on a problem of the residuals, given the smallest p-value of each unit."""
     names = TESTS[problem]
     units = len(p_values)
-    rejected = int((p_values < LEVEL).sum())
+    is_rejected = p_values < LEVEL
+    rejected = int(is_rejected.sum())
     where = ""
     if units > 1:
-        noun = plural(unit_noun(report.diagnostics))
+        unit = unit_noun(report.diagnostics)
+        noun = plural(unit)
         chance = by_chance(rejected, units, len(names))
         where = f" in {rejected:,} of {units:,} {noun}{chance}"
-    subject = problem[0].upper() + problem[1:]
+    initial = problem[0].upper()
+    subject = initial + problem[1:]
     tests = " or ".join(names)
     return f"{subject} at 5 %{where} ({tests}): {_advice(report, problem)}."
 
 
 def _collinear(table: pd.DataFrame) -> list[str]:
-    high = table[(table["diagnostic"] == "vif") & (table["statistic"] > MOST_VIF)]
+    of_vif = table["diagnostic"] == "vif"
+    is_high = table["statistic"] > MOST_VIF
+    high = table[of_vif & is_high]
     if high.empty:
         return []
-    worst = high.groupby("term", sort=False)["statistic"].max()
+    by_term = high.groupby("term", sort=False)
+    worst = by_term["statistic"].max()
     terms = [f"{term} (VIF up to {number(value, 3)})" for term, value in worst.items()]
     return [
         f"Collinear: {listed(terms)}; "
@@ -301,7 +332,8 @@ def _not_computed(table: pd.DataFrame) -> list[str]:
     sentences = []
     for name, rows in absent.groupby("diagnostic", sort=False):
         units = count(len(rows), unit_noun(rows))
-        reasons = listed(rows["reason"].unique())
+        unlike_reasons = rows["reason"].unique()
+        reasons = listed(unlike_reasons)
         sentences.append(f"{name} was not computed in {units}: {reasons}.")
     return sentences
 
@@ -324,7 +356,8 @@ def _left_out(report: Report) -> list[str]:
     sentences = []
     for dropped in report.dropped:
         rows = count(dropped.rows, dropped.what)
-        sentences.append(f"{rows}{_fate(dropped.what)}: {dropped.reason}.")
+        fate = _fate(dropped.what)
+        sentences.append(f"{rows}{fate}: {dropped.reason}.")
     quality = report.fit.quality
     troubled = quality[quality["reason"].fillna("") != ""]
     if troubled.empty:
@@ -333,7 +366,9 @@ def _left_out(report: Report) -> list[str]:
     by_reason = troubled.groupby(["reason", troubled["r2"].isna()], sort=False)
     for (reason, is_missing), rows in by_reason:
         state = "not estimated" if is_missing else "estimated without errors"
-        units = f"{len(rows):,} of {of_all} ({listed(rows['unit'])})"
+        lost = len(rows)
+        names = listed(rows["unit"])
+        units = f"{lost:,} of {of_all} ({names})"
         sentences.append(f"{units}: {state}, {reason}.")
     return sentences
 

@@ -23,7 +23,8 @@ KINDS = {
 
 def out_of_sample(report: Report) -> list[str]:
     """The scores against the benchmark, and what kind of statement they make."""
-    pooled = report.scores[report.scores["scope"] == "pooled"]
+    is_pooled = report.scores["scope"] == "pooled"
+    pooled = report.scores[is_pooled]
     if pooled.empty:
         return [*_nothing_held_out(report), *_kind(report)]
     scores = pooled.iloc[0]
@@ -58,7 +59,8 @@ def _r2_sentence(report: Report, scores: pd.Series, hold_outs: int) -> str:
     """The squared error beside the benchmark's over all folds but the hold-outs, and the R2."""
     folds = report.predictions["fold"].nunique() - hold_outs
     sample = [count(int(scores["n_obs"]), "observation")]
-    paths = int((report.scores["scope"] == "path").sum())
+    is_path = report.scores["scope"] == "path"
+    paths = int(is_path.sum())
     if paths > 1:
         sample.append(count(paths, "path"))
     sample.append(count(folds, "fold"))
@@ -81,11 +83,14 @@ def _compared(benchmark: str, r2: float) -> str:
 
 def _positive_in(report: Report) -> str:
     """In how many units the R2 is positive; empty of a single one."""
-    units = report.scores[report.scores["scope"] == "asset"]
+    is_asset = report.scores["scope"] == "asset"
+    units = report.scores[is_asset]
     if len(units) < 2:
         return ""
-    positive = int((units["r2"] > 0).sum())
-    return f"; R2 positive in {positive:,} of {len(units):,} {plural(unit_noun(units))}"
+    is_positive = units["r2"] > 0
+    positive = int(is_positive.sum())
+    units_noun = plural(unit_noun(units))
+    return f"; R2 positive in {positive:,} of {len(units):,} {units_noun}"
 
 
 def _errors_clause(report: Report, scores: pd.Series) -> str:
@@ -113,7 +118,9 @@ def _diebold_mariano(scores: pd.Series) -> str:
     """Whether the squared errors of the forecast and its benchmark differ."""
     dates = count(int(scores["test_dates"]), "date")
     p = scores["dm_p_value"]
-    test = f"Diebold-Mariano t = {t_text(scores['dm_stat'])}, {p_words(p)}, {dates}"
+    statistic = t_text(scores["dm_stat"])
+    chance = p_words(p)
+    test = f"Diebold-Mariano t = {statistic}, {chance}, {dates}"
     if p >= LEVEL:
         return f"the difference in squared errors is not significant at 5 % ({test})"
     size = "smaller" if scores["dm_stat"] > 0.0 else "larger"
@@ -122,12 +129,17 @@ def _diebold_mariano(scores: pd.Series) -> str:
 
 def _over_paths(report: Report) -> list[str]:
     """How the R2 of the paths of a combinatorial cross-validation spread."""
-    paths = report.scores[report.scores["scope"] == "path"]
+    is_path = report.scores["scope"] == "path"
+    paths = report.scores[is_path]
     if paths.empty:
         return []
     r2 = paths["r2"]
-    spread = f"mean {number(r2.mean())}, standard deviation {number(r2.std())}"
-    ends = f"from {number(r2.min())} to {number(r2.max())}"
+    mean = number(r2.mean())
+    deviation = number(r2.std())
+    spread = f"mean {mean}, standard deviation {deviation}"
+    lowest = number(r2.min())
+    highest = number(r2.max())
+    ends = f"from {lowest} to {highest}"
     return [
         f"R2 of the {count(len(paths), 'path')}: {spread}, {ends}; they forecast the same rows."
     ]
@@ -159,7 +171,8 @@ def _kind(report: Report) -> list[str]:
 def _not_counted(report: Report) -> list[str]:
     """How many dates the folds do not count; none where they count all."""
     usable = report.panel.usable
-    unusable = int((~usable).sum())
+    is_unusable = ~usable
+    unusable = int(is_unusable.sum())
     if unusable == 0:
         return []
     verb = "is no row" if unusable == 1 else "are no rows"

@@ -83,7 +83,8 @@ def scores_by_year(predictions: pd.DataFrame) -> pd.DataFrame:
             once, path.
     """
     date, dates = pd.factorize(predictions["date"], sort=True)
-    years = pd.DatetimeIndex(dates).year.to_numpy()
+    calendar = pd.DatetimeIndex(dates)
+    years = calendar.year.to_numpy()
     first = int(years.min())
     span = int(years.max()) - first + 1
     year_of_date = years - first
@@ -129,11 +130,14 @@ def _errors_by_cell(
         return no_quotients == 0
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(benchmark_errors / rows)
-        size = np.sqrt(squares / rows)
+        mean_benchmark_error = benchmark_errors / rows
+        spread = np.sqrt(mean_benchmark_error)
+        mean_square = squares / rows
+        size = np.sqrt(mean_square)
         nothing_to_explain = rounding_alone(spread, size, COMPUTED, are_quotients)
         r2 = np.where(nothing_to_explain, np.nan, 1.0 - errors / benchmark_errors)
-        rmse = np.sqrt(errors / rows)
+        mean_squared_error = errors / rows
+        rmse = np.sqrt(mean_squared_error)
     return r2, rmse
 
 
@@ -179,7 +183,8 @@ def _coefficients(report: Report) -> dict[str, pd.Series]:
 
 def _by_year(coefficients: pd.DataFrame, terms: Sequence[str]) -> dict[str, pd.Series]:
     """Means over the regressions of each year, where there is one for each date."""
-    of_dates = coefficients[coefficients["scope"] == "date"]
+    is_date = coefficients["scope"] == "date"
+    of_dates = coefficients[is_date]
     if of_dates.empty:
         return {}
     year = pd.to_datetime(of_dates["unit"]).dt.year
@@ -200,7 +205,8 @@ def _by_fold(report: Report, terms: Sequence[str]) -> dict[str, pd.Series]:
     series = {}
     for term in terms:
         rows = table[table["term"] == term]
-        if rows["fold"].duplicated().any():
+        is_repeated = rows["fold"].duplicated()
+        if is_repeated.any():
             continue
         steps = rows["fold"].map(number)
         series[f"by fold/coef {term}"] = pd.Series(rows["estimate"].to_numpy(), index=steps)

@@ -37,7 +37,8 @@ OF_EACH_ASSET: tuple[object, ...] = (
 def field_alone(feature: object, market: Market) -> str | None:
     """The field that a feature takes as it is; None of any other feature."""
     if isinstance(feature, partial) and feature.func is field:
-        return _known(feature.keywords.get("name"), market)
+        name = feature.keywords.get("name")
+        return _known(name, market)
     if not isinstance(feature, Expression):
         return None
     try:

@@ -99,13 +99,15 @@ class Expression:
     tree: Node = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        tree = _Parser(self.text).tree()
+        parser = _Parser(self.text)
+        tree = parser.tree()
         names = names_of(tree)
         if not names:
             given = _short(self.text)
             raise ValueError(f"given {given}, a number; allowed: an expression that names data")
         # a frozen dataclass sets its own attributes in this way
-        object.__setattr__(self, "lookback", lookback_of(tree))
+        reach = lookback_of(tree)
+        object.__setattr__(self, "lookback", reach)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "tree", tree)
 
@@ -127,7 +129,8 @@ class Expression:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
         with np.errstate(all="ignore"):
-            return _Evaluation(market, tree).value(tree)
+            evaluation = _Evaluation(market, tree)
+            return evaluation.value(tree)
 
     def on(self, market: Market) -> Node:
         """Its tree on these data: the whole text is a name where they have a column called so.
@@ -183,13 +186,15 @@ class _Parser:
                 warnings.simplefilter("ignore")
                 return ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
-            raise ValueError(self.not_python(error)) from None
+            message = self.not_python(error)
+            raise ValueError(message) from None
         except (ValueError, RecursionError, MemoryError):
             raise ValueError(f"given {_short(self.text)}; allowed: {ALLOWED}") from None
 
     def not_python(self, error: SyntaxError) -> str:
         """Where the text is no expression of Python, and what stands there."""
-        end = len(self.text) + 1
+        characters = len(self.text)
+        end = characters + 1
         at = min(error.offset or end, end)
         given = "the end of the text"
         if at < end:
@@ -239,14 +244,17 @@ class _Parser:
         if len(numbers) < len(values) or name not in ARITHMETIC:
             return Call(name, tuple(_as_float(value) for value in values))
         try:
-            return self.number(node, ARITHMETIC[name](*numbers))
+            operate = ARITHMETIC[name]
+            return self.number(node, operate(*numbers))
         except (ZeroDivisionError, OverflowError):
             raise self.wrong(node, "finite numbers") from None
 
     def call(self, node: ast.Call, name: str) -> Node:
         """The function on its arguments."""
         if name not in FUNCTIONS:
-            raise self.error(node, f"function {unknown(name, FUNCTIONS)}")
+            stranger = unknown(name, FUNCTIONS)
+            mistake = f"function {stranger}"
+            raise self.error(node, mistake)
         given = self.bound(node, name)
         arguments = [self.argument(given, name, parameter) for parameter in FUNCTIONS[name].takes]
         return Call(name, tuple(arguments))
@@ -265,10 +273,13 @@ class _Parser:
             for word, parameter in takes.items()
             if parameter.default is None and not parameter.label
         }
-        written = len(node.args) + len(node.keywords)
+        positional = len(node.args)
+        by_keyword = len(node.keywords)
+        written = positional + by_keyword
         too_many_or_twice = len(given) < written
         if too_many_or_twice or needed - set(given):
-            raise self.wrong(node, FUNCTIONS[name].usage(name))
+            function = FUNCTIONS[name]
+            raise self.wrong(node, function.usage(name))
         return given
 
     def argument(self, given: Mapping[str, ast.expr], function: str, name: str) -> Node:
@@ -347,7 +358,8 @@ def _levels(tree: ast.AST) -> int:
     count = 0
     while level:
         children = [ast.iter_child_nodes(node) for node in level]
-        level = list(chain.from_iterable(children))
+        grandchildren = chain.from_iterable(children)
+        level = list(grandchildren)
         count += 1
     return count
 

@@ -67,14 +67,21 @@ def long_short(
     if not isinstance(values, pd.DataFrame):
         raise DataError(f"signal: {signal!r} is the same for every asset; allowed: values by asset")
     known = values.shift(lag)
-    n = known.notna().sum(axis=1)
-    share_below = (known.rank(axis=1) - 0.5).div(n, axis=0)
+    is_known = known.notna()
+    n = is_known.sum(axis=1)
+    rank = known.rank(axis=1)
+    middle_rank = rank - 0.5
+    share_below = middle_rank.div(n, axis=0)
     # ranked the other way round too, so that both ends round alike
     share_above = (known.rank(axis=1, ascending=False) - 0.5).div(n, axis=0)
     returns = market.returns()
     w = _weights(market, weights, lag)
-    top = _mean(returns, w.where(share_above < quantile))
-    bottom = _mean(returns, w.where(share_below < quantile))
+    is_top = share_above < quantile
+    w_of_top = w.where(is_top)
+    top = _mean(returns, w_of_top)
+    is_bottom = share_below < quantile
+    w_of_bottom = w.where(is_bottom)
+    bottom = _mean(returns, w_of_bottom)
     return top - bottom
 
 
@@ -120,7 +127,8 @@ def group_mean(
     if not isinstance(values, pd.DataFrame):
         raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
     if labels is None:
-        means = values.mean(axis=1).to_frame("all")
+        mean_of_all = values.mean(axis=1)
+        means = mean_of_all.to_frame("all")
     else:
         means = _means_by_label(values, labels)
     if over is not None:
@@ -128,8 +136,11 @@ def group_mean(
         means = means / means.rolling(over, min_periods=half).mean()
     if labels is None:
         return means["all"]
-    codes = labels.cells(len(means))
-    cells = np.take_along_axis(means.to_numpy(), codes.astype(np.intp), axis=1)
+    dates = len(means)
+    codes = labels.cells(dates)
+    means_of_groups = means.to_numpy()
+    positions = codes.astype(np.intp)
+    cells = np.take_along_axis(means_of_groups, positions, axis=1)
     return pd.DataFrame(cells, values.index, values.columns)
 
 
@@ -138,7 +149,8 @@ def _means_by_label(values: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     import pandas as pd
 
     by_code = {}
-    for code in range(len(labels.values)):
+    number_of_labels = len(labels.values)
+    for code in range(number_of_labels):
         has_label = labels.codes == code
         members = values.loc[:, has_label.any(axis=0)]
         if labels.by_date:
@@ -150,12 +162,15 @@ def _means_by_label(values: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:
     """Weights (T, N) known `lag` rows before, positive or NaN."""
     if field is None:
-        return market.returns().notna().astype(float)
-    given = market.get(field).shift(lag)
+        has_return = market.returns().notna()
+        return has_return.astype(float)
+    values = market.get(field)
+    given = values.shift(lag)
     return given.where(given > 0.0)
 
 
 def _mean(returns: pd.DataFrame, weights: pd.DataFrame) -> pd.Series:
     """Weighted mean (T,) over the assets with a return and a weight, NaN where there is none."""
-    weights = weights.where(returns.notna())
+    has_return = returns.notna()
+    weights = weights.where(has_return)
     return (returns * weights).sum(axis=1, min_count=1) / weights.sum(axis=1)

@@ -98,7 +98,8 @@ def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
     from runner.numerics.trailing import rolling_mean
 
     volume = market.get("volume")
-    return volume / rolling_mean(volume, window) - 1.0
+    usual = rolling_mean(volume, window)
+    return volume / usual - 1.0
 
 
 def volatility(market: Market, *, window: Window) -> pd.DataFrame:
@@ -144,7 +145,8 @@ def realised_volatility(
             counted = np.minimum(returns, 0.0)
         elif side == "up":
             counted = np.maximum(returns, 0.0)
-        squares = sums(np.square(counted), window)
+        squared = np.square(counted)
+        squares = sums(squared, window)
         return np.asarray(np.sqrt(year / window * squares))
 
     return market.of_returns(annualised)

@@ -64,7 +64,8 @@ class Function:
                 words.append(word)
             else:
                 words.append(f"{word}={parameter.default}")
-        return f"{name}({', '.join(words)})"
+        words_text = ", ".join(words)
+        return f"{name}({words_text})"
 
 
 def rows(least: int, default: int | None = None, why: str = "") -> Parameter:
@@ -130,7 +131,8 @@ def each(name: str) -> Callable[..., Any]:
     def run(*values: Any) -> Any:
         import numpy as np
 
-        return cellwise(getattr(np, name), *values)
+        function = getattr(np, name)
+        return cellwise(function, *values)
 
     return run
 
@@ -141,8 +143,11 @@ def comparison(name: str) -> Callable[..., Any]:
     def cells(left: Any, right: Any) -> Any:
         import numpy as np
 
-        missing = np.isnan(left) | np.isnan(right)
-        holds = getattr(np, name)(left, right)
+        no_left = np.isnan(left)
+        no_right = np.isnan(right)
+        missing = no_left | no_right
+        compare = getattr(np, name)
+        holds = compare(left, right)
         return np.where(missing, np.nan, holds)
 
     def run(left: Any, right: Any) -> Any:
@@ -167,7 +172,8 @@ def trailing(name: str) -> Callable[..., Any]:
     def run(*values: Any) -> Any:
         from runner.numerics import trailing
 
-        return getattr(trailing, name)(*values)
+        function = getattr(trailing, name)
+        return function(*values)
 
     return run
 
@@ -177,7 +183,8 @@ def lag(x: Any, n: int) -> Any:
 
 
 def diff(x: Any, n: int) -> Any:
-    return x - x.shift(n)
+    before = x.shift(n)
+    return x - before
 
 
 def change(x: Any, n: int) -> Any:
@@ -200,7 +207,8 @@ def ewma(x: Any, span: int) -> Any:
     import numpy as np
 
     means = x.ewm(span=span, min_periods=span).mean()
-    return means.where(np.isfinite(x))
+    is_finite = np.isfinite(x)
+    return means.where(is_finite)
 
 
 def rank(x: Any, labels: Labels | None) -> Any:
@@ -212,20 +220,27 @@ def rank(x: Any, labels: Labels | None) -> Any:
     def cells(order: Any, others: Any) -> Any:
         import numpy as np
 
-        share = (order - 1.0) / others
+        below = order - 1.0
+        share = below / others
         return np.where(others > 0.0, share, order - 0.5)
 
     import pandas as pd
 
     if labels is None:
-        order = across(x, "rank").rank(axis=1)
-        others = x.count(axis=1) - 1.0
+        by_date = across(x, "rank")
+        order = by_date.rank(axis=1)
+        known = x.count(axis=1)
+        others = known - 1.0
         return cellwise(cells, order, others)
-    bins = _bins(across(x, "rank"), labels)
-    flat = pd.Series(x.to_numpy().ravel())
-    grouped = flat.groupby(bins.ravel())
+    by_date_and_label = across(x, "rank")
+    bins = _bins(by_date_and_label, labels)
+    values = x.to_numpy().ravel()
+    flat = pd.Series(values)
+    bin_of_value = bins.ravel()
+    grouped = flat.groupby(bin_of_value)
     order = pd.DataFrame(grouped.rank().to_numpy().reshape(x.shape), x.index, x.columns)
-    count = grouped.transform("count").to_numpy()
+    values_in_bin = grouped.transform("count")
+    count = values_in_bin.to_numpy()
     return cellwise(cells, order, count.reshape(x.shape) - 1.0)
 
 
@@ -239,13 +254,16 @@ def _bins(x: Any, labels: Labels) -> Any:
 
 def demean(x: Any, labels: Labels | None) -> Any:
     if labels is None:
-        return across(x, "demean").sub(x.mean(axis=1), axis=0)
+        by_date = across(x, "demean")
+        mean = x.mean(axis=1)
+        return by_date.sub(mean, axis=0)
     return x - average(across(x, "demean"), labels)
 
 
 def average(x: Any, labels: Labels | None) -> Any:
     if labels is None:
-        return across(x, "average").mean(axis=1)
+        by_date = across(x, "average")
+        return by_date.mean(axis=1)
     import pandas as pd
 
     from runner.preprocessing.cross_moments import group_means

@@ -60,7 +60,8 @@ def labels_of(tree: Node) -> frozenset[str]:
 
 def names_of(tree: Node) -> frozenset[str]:
     """The names of data, without those of numbers."""
-    return all_names(tree) - frozenset(NUMBERS)
+    names = all_names(tree)
+    return names - frozenset(NUMBERS)
 
 
 def lookback_of(node: Node) -> float:
@@ -73,7 +74,8 @@ def lookback_of(node: Node) -> float:
     function = function_of(node)
     settings = dict(zip(function.takes, node.arguments, strict=True))
     furthest = max(lookback_of(argument) for argument in node.arguments)
-    return function.reach(settings) + furthest
+    own = function.reach(settings)
+    return own + furthest
 
 
 def function_of(call: Call) -> Function:

@@ -142,7 +142,8 @@ class Boosting(Model):
         grown = [forest for forest in forests if forest.booster]
         if not grown:
             reasons = dict.fromkeys(f"{forest.unit.name}: {forest.reason}" for forest in forests)
-            raise DataError(f"model: no trees could be grown; {listed(reasons)}")
+            reasons_text = listed(reasons)
+            raise DataError(f"model: no trees could be grown; {reasons_text}")
         coefficients = pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
         quality = [_quality(forest) for forest in forests]
         importance = _importance(grown, self.regressors or panel.names)
@@ -167,7 +168,8 @@ class Boosting(Model):
             return by_label.together(self.predict(fit, by_label.panel))
         values = np.full(panel.y.shape, np.nan)
         X = regressors(panel, self.regressors)
-        known = np.isfinite(X).all(axis=2)
+        is_known = np.isfinite(X)
+        known = is_known.all(axis=2)
         machine: Any = fit.machine
         for assets, booster, exponent in machine:
             t, member = np.nonzero(known[:, assets])
@@ -209,17 +211,21 @@ class Boosting(Model):
             if self.row_share < 1.0:
                 share = f", {drawn:,} of them drawn for a tree"
             needed = f"a split needs twice min_rows={self.min_rows}"
-            return Grown(unit, n, reason=f"{count(n, 'row')}{share}; {needed}")
+            rows_text = count(n, "row")
+            return Grown(unit, n, reason=f"{rows_text}{share}; {needed}")
         # LightGBM holds squares of the target in single precision; a power of two moves no bit of
         # the forecast.
         target = panel.y[t, i]
-        exponent = int(np.frexp(np.abs(target).max())[1])
+        largest = np.abs(target).max()
+        mantissa_and_exponent = np.frexp(largest)
+        exponent = int(mantissa_and_exponent[1])
         y = np.ldexp(target, -exponent)
         if np.isnan(r2_against(y, y, y.mean())):
             return Grown(unit, n, reason="the target does not vary")
         booster = _train(self.parameters(), X, y)
         fitted = booster.predict(X, num_threads=1)
-        return Grown(unit, n, booster, exponent, r2_against(y, fitted, y.mean()))
+        r2 = r2_against(y, fitted, y.mean())
+        return Grown(unit, n, booster, exponent, r2)
 
 
 def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
@@ -258,7 +264,8 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
     rows = []
     for forest in grown:
         gain = forest.booster.feature_importance("gain")
-        splits = forest.booster.feature_importance("split").tolist()
+        split_counts = forest.booster.feature_importance("split")
+        splits = split_counts.tolist()
         total = gain.sum()
         shares = np.zeros(len(gain))
         if total:
@@ -266,14 +273,18 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
         for name, share, times in zip(names, shares.tolist(), splits, strict=True):
             rows.append(forest.key | {"term": name, "gain_share": share, "splits": times})
     table = pd.DataFrame(rows, columns=IMPORTANCE)
-    return Finding(table, words=_in_words(table), picture="importance")
+    words = _in_words(table)
+    return Finding(table, words=words, picture="importance")
 
 
 def _in_words(table: pd.DataFrame) -> list[str]:
     """The leading features, and what the fit in sample is worth."""
     units = table["unit"].nunique()
-    mean = table.groupby("term", sort=False)["gain_share"].mean()
-    leading = mean[mean > 0.0].sort_values(ascending=False, kind="stable").head(LEADING)
+    by_term = table.groupby("term", sort=False)
+    mean = by_term["gain_share"].mean()
+    used = mean[mean > 0.0]
+    in_order = used.sort_values(ascending=False, kind="stable")
+    leading = in_order.head(LEADING)
     if leading.empty:
         return ["No tree has a split: the forecast is the mean of the rows fitted."]
     shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from runner.errors import DataError, EstimationError, listed
+from runner.estimators.penalised.cross_validated import Chosen, choose
 from runner.models.model import Model
 from runner.numerics.least_squares import LARGEST
 from runner.numerics.variation import flat
@@ -28,28 +29,8 @@ if TYPE_CHECKING:
     from runner.validation.splitters import Fold
 
 FOLDS = 5  # that choose a penalty where no splitter is given
-# least penalty of a grid, relative to the least that leaves no candidate, as in scikit-learn
-LEAST = 1e-3
 FEWEST = 18  # rows of a window, so that the first of five folds trains on two
 NAMED = 8  # candidates named in words
-
-
-class Chosen(NamedTuple):
-    """The fits of N targets on one window.
-
-    Attributes:
-        values: (N, m) forecasts of the rows asked for.
-        slopes: (N, p) on the candidates in their own units, empty unless asked for; constant: (N,).
-        penalty: (N,) scikit-learn's alpha; terms: (N,) candidates kept; ended: (N,) whether every
-            path was.
-    """
-
-    values: np.ndarray
-    slopes: np.ndarray
-    constant: np.ndarray
-    penalty: np.ndarray
-    terms: np.ndarray
-    ended: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,9 @@ class CrossAsset(Model):
 
         window = last_window(panel, rows, self.window)
         candidates, usable = _candidates(panel, window)
-        complete = np.isfinite(panel.y[window]).all(axis=0)
+        in_window = panel.y[window]
+        has_target = np.isfinite(in_window)
+        complete = has_target.all(axis=0)
         if not complete.any() or not usable.any():
             raise DataError(
                 "model: no asset has a target, or no candidate its values, "
@@ -113,10 +96,13 @@ class CrossAsset(Model):
         X = candidates[window][:, usable]
         y = panel.y[window][:, complete]
         p = int(usable.sum())
-        lassos = self._solved(X, y.T, np.eye(p), panel, window, slopes=True)
+        identity = np.eye(p)
+        lassos = self._solved(X, y.T, identity, panel, window, slopes=True)
         lines = np.column_stack([lassos.constant, lassos.slopes])
         with_constant = np.append(True, usable)
-        params = np.full((len(panel.assets), len(with_constant)), np.nan)
+        assets = len(panel.assets)
+        columns = len(with_constant)
+        params = np.full((assets, columns), np.nan)
         params[complete] = 0.0
         params[np.ix_(complete, with_constant)] = lines
         residuals = y - (lassos.constant + X @ lassos.slopes.T)
@@ -131,7 +117,9 @@ class CrossAsset(Model):
         """
         X = panel.X.reshape(len(panel.y), -1)
         b = np.nan_to_num(fit.params[:, 1:])
-        forecasts = fit.params[:, 0] + np.nan_to_num(X) @ b.T
+        constant = fit.params[:, 0]
+        filled = np.nan_to_num(X)
+        forecasts = constant + filled @ b.T
         kept = (b != 0.0).T.astype(float)
         lacking = np.isnan(X).astype(float) @ kept > 0.0
         return np.where(lacking, np.nan, forecasts)
@@ -148,7 +136,9 @@ class CrossAsset(Model):
         def next_row(window: np.ndarray, t: int) -> np.ndarray:
             """Forecasts (N,) of row t by the fits on its window."""
             candidates, usable = _candidates(panel, np.append(window, t))
-            complete = np.isfinite(panel.y[window]).all(axis=0)
+            in_window = panel.y[window]
+            has_target = np.isfinite(in_window)
+            complete = has_target.all(axis=0)
             forecasts = np.full(len(complete), np.nan)
             if not complete.any() or not usable.any():
                 return forecasts
@@ -177,14 +167,16 @@ class CrossAsset(Model):
         Raises:
             EstimationError: one was not, or a column is too large or small.
         """
-        last = f"{panel.dates[rows[-1]]:{panel.date_format}}"
+        last_date = panel.dates[rows[-1]]
+        last = f"{last_date:{panel.date_format}}"
         _refuse_outsized("a candidate", X, last)
         _refuse_outsized("a target", y.T, last)
         parts = self.parts(panel, rows)
         lassos = choose(X, y, Z, parts, self.penalties, self.choice, self.standardise, slopes)
         if lassos.ended.all():
             return lassos
-        assets = count(int((~lassos.ended).sum()), "asset")
+        unended = (~lassos.ended).sum()
+        assets = count(int(unended), "asset")
         raise EstimationError(
             f"model: the LASSO path of {assets} has no end on the window up to {last}"
         )
@@ -202,7 +194,8 @@ class CrossAsset(Model):
         splitter = self.folds or WalkForward(test=test, first=R - FOLDS * test)
         every = np.ones(R, dtype=bool)
         try:
-            folds = split_usable(splitter, panel.dates[rows], every, panel.horizon, rows)
+            dates = panel.dates[rows]
+            folds = split_usable(splitter, dates, every, panel.horizon, rows)
         except DataError as error:
             mistakes = [f"model.folds: {line} (in a window of {R} rows)" for line in error.mistakes]
             raise DataError(mistakes) from error
@@ -216,7 +209,8 @@ class CrossAsset(Model):
 
 def _refuse_outsized(what: str, columns: np.ndarray, last: str) -> None:
     """Refuse columns (n, P) that are neither zero nor of a size whose products fit a float64."""
-    sizes = np.abs(columns).max(axis=0)
+    cell_sizes = np.abs(columns)
+    sizes = cell_sizes.max(axis=0)
     smallest = 1.0 / LARGEST
     fits = (sizes == 0.0) | ((smallest < sizes) & (sizes < LARGEST))
     if not fits.all():
@@ -249,121 +243,6 @@ def _as_fit(params: np.ndarray, quality: pd.DataFrame, signals: Finding) -> Fit:
     )
 
 
-def choose(
-    X: np.ndarray,
-    y: np.ndarray,
-    Z: np.ndarray,
-    parts: Sequence[tuple[np.ndarray, np.ndarray]],
-    penalties: int = 100,
-    choice: str = "min",
-    standardise: bool = False,
-    slopes: bool = False,
-) -> Chosen:
-    """LASSO with a constant of N targets on one design, and its forecasts.
-
-    Each target has a penalty of its own, the one that LassoCV(alphas=penalties, cv=parts) chooses.
-
-    Args:
-        X: (n, p) design; y: (N, n) targets; Z: (m, p) rows to forecast.
-        parts: training and test positions of the folds.
-        slopes: whether slopes are wanted too.
-    """
-    from runner.numerics.homotopy import paths
-
-    n, p = X.shape
-    still = flat(X)
-    mean = X.mean(axis=0)
-    spread = np.where(still, 1.0, X.std(axis=0) if standardise else 1.0)
-    scaled = np.where(still, 0.0, (X - mean) / spread)
-    level = y.mean(axis=1)
-    centred = y - level[:, None]
-    # targets of size one, whatever their unit
-    size = np.abs(centred).max(axis=1)
-    divisor = np.where(size > 0.0, size, 1.0)
-    targets = centred / divisor[:, None]
-    penalty, folds_ended = _penalty(scaled, targets, parts, penalties, choice)
-
-    points = [np.where(still, 0.0, (Z - mean) / spread)]
-    if slopes:
-        points.append(np.eye(p))  # the value at a unit vector is a slope
-    knots = paths(scaled, targets, np.vstack(points), n * penalty)
-    lam = n * penalty[:, None]
-    values = knots.at(lam)[:, 0] * size[:, None]
-    forecasts = level[:, None] + values[:, : len(Z)]
-    b = values[:, len(Z) :]
-    constant = level
-    if slopes:
-        b = b / spread
-        constant = level - b @ mean
-    return Chosen(
-        values=forecasts,
-        slopes=b,
-        constant=constant,
-        penalty=penalty * size,
-        terms=knots.terms_at(lam)[:, 0],
-        ended=knots.ended & folds_ended,
-    )
-
-
-def _penalty(
-    X: np.ndarray,
-    y: np.ndarray,
-    parts: Sequence[tuple[np.ndarray, np.ndarray]],
-    penalties: int,
-    choice: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The penalty (N,) of each target y (N, n), chosen on folds of the rows of X (n, p).
-
-    Also whether all its paths ended (N,).
-    """
-    N, n = y.shape
-    largest = np.abs(y @ X).max(axis=1) / n
-    grid = largest[:, None] * np.geomspace(1.0, LEAST, penalties)
-    errors = []
-    ended = np.ones(N, dtype=bool)
-    for train, test in parts:
-        fold_errors, fold_ended = _errors(X, y, grid, train, test)
-        errors.append(fold_errors)
-        ended &= fold_ended
-    at = _position(np.array(errors), choice)
-    return grid[np.arange(N), at], ended
-
-
-def _errors(
-    X: np.ndarray, y: np.ndarray, grid: np.ndarray, train: np.ndarray, test: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean squared errors (N, L) on the test rows of fits on the training rows.
-
-    Also which paths ended (N,).
-    """
-    from runner.numerics.homotopy import paths
-
-    n = len(train)
-    X_mean = X[train].mean(axis=0)
-    y_mean = y[:, train].mean(axis=1)[:, None]
-    X_train = X[train] - X_mean
-    y_train = y[:, train] - y_mean
-    X_test = X[test] - X_mean
-    y_test = y[:, test] - y_mean
-    knots = paths(X_train, y_train, X_test, n * grid[:, -1])
-    residuals = knots.at(n * grid) - y_test[:, None, :]
-    return np.mean(residuals * residuals, axis=2), knots.ended
-
-
-def _position(errors: np.ndarray, choice: str) -> np.ndarray:
-    """Position (N,) of the penalty by the errors (F, N, L) of the folds; of ties the largest."""
-    F, N, _ = errors.shape
-    mean = errors.mean(axis=0)
-    least = mean.argmin(axis=1)
-    if choice == "min" or F < 2:
-        return least
-    target = np.arange(N)
-    spread = errors.std(axis=0, ddof=1)
-    std_error = spread[target, least] / np.sqrt(F)
-    allowed = mean[target, least] + std_error
-    return np.asarray((mean <= allowed[:, None]).argmax(axis=1))
-
-
 def _candidates(panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every feature of every asset (T, N K), a view, and which (N K,) all these rows have."""
     X = panel.X.reshape(len(panel.y), -1)
@@ -377,8 +256,10 @@ def _quality(
     import pandas as pd
 
     constant = flat(y)
-    centred = y - y.mean(axis=0)
-    tss = np.where(constant, np.nan, np.sum(centred**2, axis=0))
+    mean = y.mean(axis=0)
+    centred = y - mean
+    squares = np.sum(centred**2, axis=0)
+    tss = np.where(constant, np.nan, squares)
     ssr = np.sum(residuals**2, axis=0)
     r2 = np.full(len(panel.assets), np.nan)
     r2[complete] = np.maximum(1.0 - ssr / tss, 0.0)  # below zero only by rounding
@@ -416,7 +297,9 @@ def _signals(
         "penalty": penalty[i],
     }
     table = pd.DataFrame(columns)
-    own = i == j // len(panel.names)  # a feature of the asset itself
+    features = len(panel.names)
+    asset_of_candidate = j // features
+    own = i == asset_of_candidate  # a feature of the asset itself
     metrics = {
         "candidates": float(usable),
         "kept": float(lassos.terms.mean()),
@@ -425,16 +308,21 @@ def _signals(
     words = [_kept_in_words(lassos.terms, usable, n)]
     left_out = len(names) - usable
     if left_out:
-        words.append(f"{count(left_out, 'candidate')} with a missing cell in them left out.")
+        candidates_left_out = count(left_out, "candidate")
+        words.append(f"{candidates_left_out} with a missing cell in them left out.")
     if len(table):
-        words.append(_most_often_in_words(table["candidate"], float(own.mean())))
+        own_share = float(own.mean())
+        most_often = _most_often_in_words(table["candidate"], own_share)
+        words.append(most_often)
     return Finding(table, metrics, words)
 
 
 def _kept_in_words(terms: np.ndarray, usable: int, n: int) -> str:
     """How many candidates (N,) the assets with a fit keep."""
-    mean = number(float(terms.mean()), 3)
-    none = int((terms == 0).sum())
+    mean_terms = float(terms.mean())
+    mean = number(mean_terms, 3)
+    has_none = terms == 0
+    none = int(has_none.sum())
     return (
         f"On the last {count(n, 'row')}, {mean} of {count(usable, 'candidate')} are kept per asset,"
         f" none in {none:,} of {count(len(terms), 'asset')}."
@@ -445,4 +333,5 @@ def _most_often_in_words(candidates: pd.Series, own: float) -> str:
     """The candidates that most assets keep, and the share of own features among all kept."""
     times = candidates.value_counts().head(NAMED)
     leading = listed(f"{name} ({assets})" for name, assets in times.items())
-    return f"Own features are {percent(own)} of what is kept. Kept most often: {leading}."
+    own_share = percent(own)
+    return f"Own features are {own_share} of what is kept. Kept most often: {leading}."

@@ -72,7 +72,8 @@ def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Factor
         return _cross_sectional(model, fit, panel, rows)
     model, panel, fit = factors_as_features(model, panel, fit)
     names = [term for term in model.terms(panel.names) if term != "const"]
-    F = shared_factors(panel, names)[rows]
+    factors = shared_factors(panel, names)
+    F = factors[rows]
     known = panel.valid[rows].any(axis=1)
     assets = np.flatnonzero(np.isfinite(fit.params).all(axis=1))
     use = panel.valid[rows][:, assets]
@@ -94,28 +95,37 @@ def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Fa
 
     terms = model.terms(panel.names)
     k = len(terms)
-    of_dates = fit.coefficients[fit.coefficients["scope"] == "date"]
+    is_date = fit.coefficients["scope"] == "date"
+    of_dates = fit.coefficients[is_date]
     path = of_dates.pivot(index="unit", columns="term", values="estimate")[terms]
-    names = panel.dates[rows].strftime(panel.date_format)
+    dates = panel.dates[rows]
+    names = dates.strftime(panel.date_format)
     factors = path.reindex(names).to_numpy()
     X = regressors(panel, model.regressors)[rows]
     if model.with_constant:
         ones = np.ones((*X.shape[:2], 1))
         X = np.concatenate([ones, X], axis=2)
-    estimated = np.isfinite(factors).all(axis=1)
-    use = panel.valid[rows] & estimated[:, None]
+    is_known = np.isfinite(factors)
+    estimated = is_known.all(axis=1)
+    valid = panel.valid[rows]
+    use = valid & estimated[:, None]
     N = use.sum(axis=1, keepdims=True)
-    assets = np.flatnonzero(use.sum(axis=0) > 1)
+    cells = use.sum(axis=0)
+    assets = np.flatnonzero(cells > 1)
     X = X[:, assets]
     use = use[:, assets]
     y = panel.y[rows][:, assets]
     fitted = np.einsum("tnk,tk->tn", X, factors)
     u = np.where(use, y - fitted, 0.0)
-    lost = N / np.maximum(N - k, 1)
+    degrees = np.maximum(N - k, 1)
+    lost = N / degrees
     u *= np.sqrt(lost)
-    last_row = len(rows) - 1 - use[::-1].argmax(axis=0)
+    rows_before_end = use[::-1].argmax(axis=0)
+    last_row = len(rows) - 1 - rows_before_end
     loadings = X[last_row, np.arange(len(assets))]
-    return _from_residuals(assets, terms, loadings, factors[use.any(axis=1)], u, use)
+    on_dates = use.any(axis=1)
+    used_factors = factors[on_dates]
+    return _from_residuals(assets, terms, loadings, used_factors, u, use)
 
 
 def _from_residuals(
@@ -201,7 +211,9 @@ def _same(X: np.ndarray) -> bool:
     """Whether each row (T, N) has one value in every column."""
     first = X[:, :1]
     equal = first == X
-    both_missing = np.isnan(X) & np.isnan(first)
+    missing = np.isnan(X)
+    missing_in_first = np.isnan(first)
+    both_missing = missing & missing_in_first
     return bool((equal | both_missing).all())
 
 
@@ -276,6 +288,8 @@ def log_density(y: np.ndarray, mean: np.ndarray, S: np.ndarray) -> np.ndarray:
     L = np.linalg.cholesky(S)
     z = np.linalg.solve(L, (y - mean).T)
     quadratic = np.sum(z**2, axis=0)
-    log_root_det = np.sum(np.log(np.diag(L)))
+    diagonal = np.diag(L)
+    logs = np.log(diagonal)
+    log_root_det = np.sum(logs)
     constant = len(S) * np.log(2.0 * np.pi)
     return -0.5 * (constant + quadratic) - log_root_det

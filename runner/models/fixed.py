@@ -110,11 +110,13 @@ class Fixed(Model):
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Forecasts (T, N), NaN where a feature with a weight is missing."""
-        return self._forecast(panel, np.arange(len(panel.dates)))
+        every_row = np.arange(len(panel.dates))
+        return self._forecast(panel, every_row)
 
     def _forecast(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Forecasts (len(rows), N)."""
         values = np.full((len(rows), len(panel.assets)), float(self.constant))
         for name, weight in self.given.items():
-            values += weight * panel.X[rows, :, panel.names.index(name)]
+            k = panel.names.index(name)
+            values += weight * panel.X[rows, :, k]
         return values

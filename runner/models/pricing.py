@@ -56,7 +56,8 @@ def price_every_asset(
     valid = panel.valid[rows]
     complete = valid.all(axis=1)
     dates = int(complete.sum())
-    dates_with_some = int(valid.any(axis=1).sum())
+    has_cell = valid.any(axis=1)
+    dates_with_some = int(has_cell.sum())
     try:
         result = _test_every_asset(panel, rows[complete], names, missing)
     except NotEstimable as error:
@@ -90,13 +91,15 @@ def _test_every_asset(
     y = panel.y[rows]
     X = np.column_stack([np.ones(len(F)), F])
     # columns of length one, so that regressors of any scale have a rank
-    length = np.asarray(np.sqrt(np.sum(X**2, axis=0)))
+    squares = np.sum(X**2, axis=0)
+    length = np.asarray(np.sqrt(squares))
     unit = X / length
     b, _, rank, _ = np.linalg.lstsq(unit, y, rcond=None)
     if rank < K + 1:
         raise NotEstimable("regressors are collinear on these dates")
     alpha = b[0] / length[0]
-    residuals = y - unit @ b
+    fitted = unit @ b
+    residuals = y - fitted
     return grs(alpha, residuals, F)
 
 
@@ -120,7 +123,8 @@ def differing(panel: Panel, rows: np.ndarray, names: list[str]) -> list[str]:
     blocks = [rows[:1], *(rows[start : start + BLOCK] for start in starts)]
     for block in blocks:
         part = X[block]
-        same = np.equal(part, part[:, :1]).all(axis=(0, 1))
+        is_same = np.equal(part, part[:, :1])
+        same = is_same.all(axis=(0, 1))
         if not same.all():
             return [name for name, shared in zip(names, same, strict=True) if not shared]
     return []

@@ -91,7 +91,8 @@ class Rolling(Model):
             y = panel.y[rows].T
             x_next = panel.X[t]
             complete = panel.valid[rows].all(axis=0)
-            use = complete & np.isfinite(x_next).all(axis=1)
+            is_known = np.isfinite(x_next)
+            use = complete & is_known.all(axis=1)
             constant, slopes = least_squares(X[use], y[use])
             forecasts = np.full(len(y), np.nan)
             explained = np.einsum("nk,nk->n", x_next[use], slopes)
@@ -114,7 +115,8 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     centred = np.where(still[:, None], 0.0, away)
     about = y - y_mean[:, None]
     length = np.sqrt(np.einsum("ntk,ntk->nk", centred, centred))
-    if not np.isfinite(length).all():
+    is_finite = np.isfinite(length)
+    if not is_finite.all():
         raise EstimationError("model: a feature is too large for its square")
     scale = np.where(length > 0.0, length, 1.0)
     Z = centred / scale[:, None]
@@ -124,7 +126,8 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     eigenvalues, vectors = np.linalg.eigh(R)
     smallest = eigenvalues[:, :1]
     largest = eigenvalues[:, -1:]
-    conditioned = smallest > CONDITION * largest
+    least = CONDITION * largest
+    conditioned = smallest > least
     inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=conditioned)
     rotated = np.matmul(vectors.swapaxes(1, 2), r)
     scaled = inverse[:, :, None] * rotated

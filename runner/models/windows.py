@@ -23,7 +23,8 @@ def window_before(panel: Panel, t: int, length: int) -> np.ndarray | None:
 
     They are those up to row t - horizon, whatever a fold purges before its first test row.
     """
-    last = t - max(panel.horizon, 1)
+    rows_ahead = max(panel.horizon, 1)
+    last = t - rows_ahead
     first = last - length + 1
     if first < 0:
         return None
@@ -38,12 +39,14 @@ def last_window(panel: Panel, rows: np.ndarray, length: int) -> np.ndarray:
     Raises:
         DataError: there is none.
     """
-    known = rows[panel.valid[rows].any(axis=1)]
+    has_cell = panel.valid[rows].any(axis=1)
+    known = rows[has_cell]
     if not len(known):
         raise DataError("model: no cell of these rows has a target and every feature")
     if panel.sessions is not None:
         session = panel.sessions[known]
-        known = known[session == session[-1]]
+        own_session = session == session[-1]
+        known = known[own_session]
     return known[-length:]
 
 

@@ -16,8 +16,10 @@ def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return _means_by_date(X, codes)
     group = np.unique(codes, return_inverse=True)[1]
     order = np.argsort(group, kind="stable")
-    known = ~np.isnan(X)
-    groups = np.arange(group.max() + 1)
+    is_missing = np.isnan(X)
+    known = ~is_missing
+    number = group.max() + 1
+    groups = np.arange(number)
     starts = np.searchsorted(group[order], groups)
     filled = np.where(known, X, 0.0)
     total = np.add.reduceat(filled[:, order], starts, axis=1)
@@ -31,13 +33,15 @@ def _means_by_date(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """The same of codes (T, N)."""
     T, _, J = X.shape
     group = np.unique(codes, return_inverse=True)[1].reshape(codes.shape)
-    L = int(group.max(initial=0)) + 1
+    last = int(group.max(initial=0))
+    L = last + 1
     # each pair of date and group is one bin
     bin_of_cell = np.arange(T)[:, None] * L + group
     means = np.empty_like(X)
     for j in range(J):
         x = X[:, :, j]
-        known = ~np.isnan(x)
+        is_missing = np.isnan(x)
+        known = ~is_missing
         bins = bin_of_cell[known]
         total = np.bincount(bins, weights=x[known], minlength=T * L)
         count = np.bincount(bins, minlength=T * L)
@@ -50,7 +54,8 @@ def centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
     count = (~np.isnan(X)).sum(axis=1, keepdims=True)
     total = np.nansum(X, axis=1, keepdims=True)
-    mean = total / np.maximum(count, 1)
+    at_least_one = np.maximum(count, 1)
+    mean = total / at_least_one
     return X - mean, count
 
 
@@ -81,7 +86,8 @@ def _medians(part: np.ndarray) -> np.ndarray:
 def residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
     """Residuals (N, J) of each column of x (N, J) on Z (N, p), over the rows with both known."""
     left = np.full_like(x, np.nan)
-    regressors_known = np.isfinite(Z).all(axis=1)
+    is_finite = np.isfinite(Z)
+    regressors_known = is_finite.all(axis=1)
     for j in range(x.shape[1]):
         rows = np.isfinite(x[:, j]) & regressors_known
         regressors = Z[rows]

@@ -61,7 +61,8 @@ def rank(cross: Cross) -> np.ndarray:
     ranks = [pd.DataFrame(x).rank(axis=1).to_numpy() for x in columns]
     ranked = np.stack(ranks, axis=2)
     count = (~np.isnan(cross.X)).sum(axis=1, keepdims=True)
-    others = np.maximum(count - 1, 1)
+    less_own = count - 1
+    others = np.maximum(less_own, 1)
     scaled = (ranked - 1.0) / others - 0.5
     return np.where(count > 1, scaled, 0.0 * ranked)
 
@@ -154,7 +155,8 @@ def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
     """Missing cells take the last value of their asset, up to `limit` rows old; null: any age."""
     filled = cross.X.copy()
     age = np.zeros(filled.shape[1:])
-    for t in range(1, len(filled)):
+    rows = len(filled)
+    for t in range(1, rows):
         missing = np.isnan(filled[t])
         if limit is not None:
             age = np.where(missing, age + 1.0, 0.0)
@@ -189,11 +191,14 @@ def universe(
     inside = (value >= lowest) & (value <= highest)
     bounds = []
     if low is not None:
-        bounds.append(f"from {low:g}")
+        low_text = f"from {low:g}"
+        bounds.append(low_text)
     if high is not None:
-        bounds.append(f"up to {high:g}")
+        high_text = f"up to {high:g}"
+        bounds.append(high_text)
     outside = " ".join([by, *bounds]) if bounds else f"{by} is missing"
-    return LeftOut(~inside, f"outside the universe: {outside}")
+    reason = f"outside the universe: {outside}"
+    return LeftOut(~inside, reason)
 
 
 @declares(by_date=True, writes=False)
@@ -234,6 +239,7 @@ def neutralise(
     for t in range(T):
         dummies = (of_dates[t][:, None] == labels).astype(float)
         values = [cross.others[name][t] for name in features]
-        Z = np.column_stack([dummies, *values])
+        columns = [dummies, *values]
+        Z = np.column_stack(columns)
         left[t] = residuals(cross.X[t], Z)
     return left

@@ -108,14 +108,17 @@ class RunDirectory:
         if not path.exists():
             return []
         with open(path, newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
+            reader = csv.DictReader(lines)
+            rows = list(reader)
         return [(row["series"], int(row["step"]), float(row["value"])) for row in rows]
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Keep these as the chosen options: other choices can lead to the same spec."""
-        about = {**self.about, "chosen": dict(chosen)}
+        chosen_options = dict(chosen)
+        about = {**self.about, "chosen": chosen_options}
         text = json.dumps(about, indent=1)
-        write_kept(self.path / "run.json", text)
+        path = self.path / "run.json"
+        write_kept(path, text)
 
     @property
     def seconds(self) -> float:
@@ -151,15 +154,18 @@ class RunDirectory:
         Raises:
             DataError: the run has no such table.
         """
-        path = self.path / f"{name}.csv"
+        name_of_file = f"{name}.csv"
+        path = self.path / name_of_file
         if not path.exists():
             raise DataError(f"{self.path}: no table {name!r}")
-        return read_table(path, _csv, COLUMNS.get(name, {}))
+        columns = COLUMNS.get(name, {})
+        return read_table(path, _csv, columns)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """Out of sample: date, asset, fold, path, y, prediction, benchmark."""
-        return read_table(self.path / "predictions.parquet", _parquet, OF_PREDICTIONS)
+        path = self.path / "predictions.parquet"
+        return read_table(path, _parquet, OF_PREDICTIONS)
 
     @cached_property
     def contributions(self) -> pd.DataFrame | None:
@@ -195,7 +201,8 @@ def write_table(table: pd.DataFrame, path: Path, digits: str | None = None) -> N
     Args:
         digits: format of its numbers; None: as many as they need.
     """
-    texts = table.select_dtypes(include=["object", "str", "category"])
+    kinds = ["object", "str", "category"]
+    texts = table.select_dtypes(include=kinds)
     # a name may hold the end of a line of other systems, which writers do not quote by themselves
     returns = any(texts[name].astype(str).str.contains("\r").any() for name in texts)
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
@@ -290,4 +297,5 @@ def refuse_taken(directory: Path) -> None:
     if not directory.exists():
         return
     if not directory.is_dir() or any(directory.iterdir()):
-        raise SpecError(f"hydra.run.dir: {str(directory)!r} is not empty; allowed: a new directory")
+        path = str(directory)
+        raise SpecError(f"hydra.run.dir: {path!r} is not empty; allowed: a new directory")

@@ -44,7 +44,8 @@ class Hidden(str):
     def __new__(cls, text: str, kept: str) -> Self:
         hidden = super().__new__(cls, text)
         hidden.kept = kept
-        _named.update(VARIABLE.findall(kept))
+        names = VARIABLE.findall(kept)
+        _named.update(names)
         return hidden
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
@@ -92,7 +93,8 @@ def said(node: Any) -> Any:
         return type(node)(said(value) for value in node)
     if not isinstance(node, str):
         return node
-    return without_values(str(without_secrets(node)))
+    text = str(without_secrets(node))
+    return without_values(text)
 
 
 def without_values(text: str) -> str:
@@ -140,7 +142,8 @@ def missing(where: str, kept: str) -> str:
             f"{where}: {kept!r} was kept without what may be secret in its address ({STRUCK}); "
             f"allowed: {where}=... with it, as ${{oc.env:NAME}} where other processes need it too"
         )
-    variables = f"the environment variable {' and '.join(names)}"
+    names_text = " and ".join(names)
+    variables = f"the environment variable {names_text}"
     return f"{where}: was kept without the value of {variables}; allowed: {where}='{kept}' again"
 
 

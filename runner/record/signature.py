@@ -26,7 +26,8 @@ def signature_of(*parts: Bytes) -> bytes:
 
 def is_signed(signature: Bytes, *parts: Bytes) -> bool:
     """Whether this user signed the parts."""
-    return compare_digest(signature_of(*parts), bytes(signature))
+    expected = signature_of(*parts)
+    return compare_digest(expected, bytes(signature))
 
 
 @cache
@@ -37,7 +38,8 @@ def _secret() -> bytes:
     """
     fresh = secrets.token_bytes(SECRET_BYTES)
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    path = Path(home) / "factor-runner" / "secret.key"
+    folder = Path(home) / "factor-runner"
+    path = folder / "secret.key"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.{os.getpid()}.new")

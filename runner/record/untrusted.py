@@ -101,7 +101,8 @@ def mapping_of_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise _unreadable(path, error) from None
-    if _nodes(content, {}, 0) > MOST_NODES:
+    nodes = _nodes(content, {}, 0)
+    if nodes > MOST_NODES:
         raise DataError(f"{path}: too many or too deep nodes; allowed: {MOST_NODES:,}")
     return _mapping(path, content)
 
@@ -222,7 +223,8 @@ def is_whole(value: Any) -> bool:
 def is_moment(value: Any) -> bool:
     """Whether it is a date and time with its time zone, as ISO writes it."""
     try:
-        return datetime.fromisoformat(value).tzinfo is not None
+        time = datetime.fromisoformat(value)
+        return time.tzinfo is not None
     except (TypeError, ValueError):
         return False
 

@@ -18,7 +18,8 @@ def code_version(allow: tuple[str, ...] = ()) -> str:
 
     Not the commit: other commits, and files beside the package, leave results as they are.
     """
-    package = Path(__file__).parents[1]
+    file = Path(__file__)
+    package = file.parents[1]
     version = f"{__version__}.{_digest([package])}"
     if not allow:
         return version
@@ -29,7 +30,8 @@ def code_version(allow: tuple[str, ...] = ()) -> str:
 @cache
 def source_commit() -> str:
     """Commit of the checkout of this package, `-dirty` where files were changed; else nothing."""
-    root = Path(__file__).parents[2]
+    file = Path(__file__)
+    root = file.parents[2]
     if not (root / ".git").exists():
         return ""
     describe = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]

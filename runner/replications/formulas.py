@@ -30,7 +30,8 @@ def of_deflated_sharpe(
         sharpe: annualised ratio of the best trial.
         variance: of the annualised ratios of the trials.
     """
-    per_row = sharpe / np.sqrt(rows_per_year)
+    root_year = np.sqrt(rows_per_year)
+    per_row = sharpe / root_year
     of = Track(years * rows_per_year, per_row, skew, kurtosis)
     results = {"probabilistic": probabilistic_sharpe(of)}
     for number in trials:
@@ -59,7 +60,8 @@ def of_multiple_tests(*, p: Sequence[float]) -> dict[str, float]:
 def of_sharpe_errors(*, ratios: Sequence[float], rows: Sequence[int]) -> dict[str, float]:
     """Standard errors of Sharpe ratios of independent normal rows (Lo 2002)."""
     errors = {}
-    for ratio, n in product(ratios, rows):
+    pairs = product(ratios, rows)
+    for ratio, n in pairs:
         errors[f"{ratio:g} {n}"] = lo_error(ratio, n)
     return errors
 

@@ -64,10 +64,12 @@ def paper_of(name: str) -> Paper:
         SpecError: there is none.
     """
     if name not in names():
-        raise SpecError(f"replicate: {unknown(name, names())}")
+        stranger = unknown(name, names())
+        raise SpecError(f"replicate: {stranger}")
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     content = yaml.safe_load(text)
-    printed = _numbers(content.pop("printed"))
+    numbers_of_paper = content.pop("printed")
+    printed = _numbers(numbers_of_paper)
     for several in ("spec", "needs"):
         content[several] = tuple(content.get(several, ()))
     return Paper(name=name, printed=printed, **content)
@@ -77,7 +79,8 @@ def _numbers(printed: Mapping[str, Any], before: str = "") -> dict[str, float]:
     """Names and numbers of nested mappings: {a: {b: 1.0}} is {"a b": 1.0}."""
     numbers: dict[str, float] = {}
     for name, value in printed.items():
-        whole = f"{before} {name}".strip()
+        longer = f"{before} {name}"
+        whole = longer.strip()
         if isinstance(value, Mapping):
             numbers |= _numbers(value, whole)
         else:

@@ -57,7 +57,8 @@ class Replication:
     def verdict(self) -> str:
         """How many numbers agree, in a sentence."""
         agreeing = int(self.numbers["within"].sum())
-        total = count(len(self.numbers), "number")
+        printed = len(self.numbers)
+        total = count(printed, "number")
         return f"{agreeing} of {total} within {self.paper.tolerance:g} of the paper's."
 
 
@@ -71,12 +72,14 @@ def replicate(name: str, overrides: Sequence[str], form: Form) -> int:
         SpecError: an unknown paper; as `replicated`.
         RunnerError: what the run refuses.
     """
-    replication = replicated(paper_of(name), overrides)
+    paper = paper_of(name)
+    replication = replicated(paper, overrides)
     now = datetime.now(UTC)
     directory = REPLICATIONS / f"{name}_{now:%Y-%m-%d_%H-%M-%S-%f}"
     certify(replication, directory)
     if form == "json":
-        print((directory / "certificate.json").read_text(encoding="utf-8"))
+        certificate = directory / "certificate.json"
+        print(certificate.read_text(encoding="utf-8"))
     elif form != "quiet":
         print(in_words(replication))
         print(f"Certificate: {directory / 'certificate.md'}")
@@ -93,7 +96,8 @@ def replicated(paper: Paper, overrides: Sequence[str] = ()) -> Replication:
         SpecError: overrides of a formula, or a file of your own that is not named.
         RunnerError: what the run refuses.
     """
-    lacking = paper.lacking(tuple(overrides))
+    asked = tuple(overrides)
+    lacking = paper.lacking(asked)
     if lacking:
         settings = " ".join(f"{setting}=FILE" for setting in lacking)
         raise SpecError(
@@ -107,7 +111,8 @@ def replicated(paper: Paper, overrides: Sequence[str] = ()) -> Replication:
     again = api.run(*words)
     ours = _ours(paper, report)
     bits = digest(ours)
-    if digest(_ours(paper, again)) != bits:
+    again_ours = _ours(paper, again)
+    if digest(again_ours) != bits:
         raise SpecError(f"replicate {paper.name}: a second run gave other bits")
     source = {"data": str(report.about["source"]), "fingerprint": str(report.about["fingerprint"])}
     return Replication(paper, _beside(paper, ours), source, report.spec, bits)
@@ -175,7 +180,8 @@ def certify(replication: Replication, directory: Path) -> None:
     }
     with whole(directory) as unfinished:
         text = json.dumps(certificate, indent=1)
-        (unfinished / "certificate.json").write_text(text, encoding="utf-8")
+        path = unfinished / "certificate.json"
+        path.write_text(text, encoding="utf-8")
         (unfinished / "certificate.md").write_text(_page(replication), encoding="utf-8")
 
 

@@ -113,7 +113,8 @@ def of_reports(reports: Sequence[Report], score: str | None) -> Comparison:
         SpecError: fewer than two runs; no run has the score.
     """
     with _plan_of(reports) as plan:
-        return of_plan(plan, dict(enumerate(reports)), score)
+        numbered = dict(enumerate(reports))
+        return of_plan(plan, numbered, score)
 
 
 def print_table(names: Sequence[str], given: Mapping[str, Any], form: str) -> None:
@@ -148,7 +149,8 @@ def _plan_of(reports: Sequence[Report]) -> Iterator[Plan]:
         SpecError: fewer than two runs.
     """
     if len(reports) < 2:
-        raise SpecError(f"compare: given {len(reports)} run; allowed: two or more")
+        given = len(reports)
+        raise SpecError(f"compare: given {given} run; allowed: two or more")
     with TemporaryDirectory() as folder:
         directory = Path(folder)
         jobs = [
@@ -178,7 +180,8 @@ def _placed(report: Report, number: int, place: Path) -> Job:
         place.mkdir()
         files.write(report.source, place)
     fingerprint = str(report.about["fingerprint"])
-    chosen = report.about.get("chosen") or {}
+    chosen_options = report.about.get("chosen")
+    chosen = chosen_options or {}
     return Job(
         number=number,
         differs=tuple(f"{group}={option}" for group, option in chosen.items()),

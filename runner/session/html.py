@@ -62,7 +62,8 @@ def comparison_html(
     notes: Sequence[str],
 ) -> str:
     """The verdict, the tables, and what one must know before comparing."""
-    beside = len(side_by_side.columns) - 1  # the first column names the rows
+    columns = len(side_by_side.columns)
+    beside = columns - 1  # the first column names the rows
     whose = f"the best {beside} of {len(leaderboard):,} runs"
     shown = [
         tag("h3", title),

@@ -28,7 +28,8 @@ class Picture:
 
     def save(self, path: str | Path) -> None:
         """Write the PNG file."""
-        Path(path).write_bytes(self.png)
+        file = Path(path)
+        file.write_bytes(self.png)
 
     def __repr__(self) -> str:
         return f"Picture({self.name!r}, {len(self.png) / 1000:.0f} kB)"

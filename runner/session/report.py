@@ -41,7 +41,8 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         return len(self._names)
 
     def __repr__(self) -> str:
-        return f"Tables({', '.join(self._names)})"
+        names = ", ".join(self._names)
+        return f"Tables({names})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,7 +156,8 @@ class Report:
         if self.source is None:
             raise DataError(f"{self.directory}: the run has a directory; copy that")
         if place.exists():
-            raise SpecError(f"save: {str(place)!r} exists; allowed: a new directory")
+            path = str(place)
+            raise SpecError(f"save: {path!r} exists; allowed: a new directory")
         job.write(self.source, place, pictures=True)
         return place
 

@@ -21,6 +21,7 @@ WIDTH = 9.0  # inches
 RIGHT = 0.25  # inches right of axes that go all across
 LETTER = 0.078  # inches of a letter of a label
 DASHED = (0, (4, 3))
+NORMAL_95 = 1.96  # quantile of a normal, of two-sided 95 % intervals
 AXIS_LINE: Any = {"color": INK, "linewidth": 0.8}
 BASE_LINE: Any = {"color": GREY, "linewidth": 0.6}  # at a level to compare with
 MOST_NOTE = 132  # characters of the line below a title
@@ -72,7 +73,8 @@ def figure_of(height: float, title: str, note: str = "") -> Any:
     left = 0.1 / WIDTH
     below = 1 - 0.36 / height
     figure.text(left, 1 - 0.12 / height, title, va="top", size=11.5, weight="bold", color=INK)
-    figure.text(left, below, shortened(note, MOST_NOTE), va="top", size=9.0, color=SOFT)
+    shown_note = shortened(note, MOST_NOTE)
+    figure.text(left, below, shown_note, va="top", size=9.0, color=SOFT)
     return figure
 
 
@@ -83,8 +85,11 @@ def axes_at(figure: Any, left: float, top: float, width: float, height: float) -
     W, H = figure.get_size_inches()
     axes = figure.add_axes((left / W, 1 - (top + height) / H, width / W, height / H))
     for axis, size in ((axes.xaxis, width), (axes.yaxis, height)):
-        bins = max(2, min(7, int(size / 0.55)))
-        axis.set_major_locator(MaxNLocator(nbins=bins, min_n_ticks=2))
+        fitting = int(size / 0.55)
+        most = min(7, fitting)
+        bins = max(2, most)
+        locator = MaxNLocator(nbins=bins, min_n_ticks=2)
+        axis.set_major_locator(locator)
         axis.set_major_formatter(FuncFormatter(_tick_text))
     return axes
 
@@ -96,7 +101,8 @@ def axes_across(figure: Any, top: float, height: float, left: float = 0.75) -> A
 
 def _tick_text(value: float, _: int) -> str:
     """A number at a tick, with a minus as long as a plus."""
-    return f"{value:.6g}".replace("-", "−")
+    written = f"{value:.6g}"
+    return written.replace("-", "−")
 
 
 def shortened(name: object, most: int = 18) -> str:
@@ -104,7 +110,8 @@ def shortened(name: object, most: int = 18) -> str:
     text = shown(name)
     if len(text) <= most:
         return text
-    return text[: most - 1] + "…"
+    kept = text[: most - 1]
+    return kept + "…"
 
 
 def labels_of(names: Iterable[object], most: int = 18) -> list[str]:
@@ -151,7 +158,8 @@ def legend_above(axes: Any, columns: int, side: str = "left", **more: Any) -> No
 
 def label_room(labels: Iterable[str], margin: float) -> float:
     """Inches that labels need at the left of the axes, with a margin in inches."""
-    return margin + LETTER * longest(labels)
+    letters = longest(labels)
+    return margin + LETTER * letters
 
 
 def shaded(axes: Any, cells: Any, limit: float) -> Any:
@@ -173,13 +181,42 @@ def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
     image = shaded(axes, cells, limit)
     W, H = axes.figure.get_size_inches()
     box = axes.get_position()
-    left = box.x1 * W + 0.2
-    top = (1 - box.y1) * H
-    tall = min(box.height * H, 2.5)
+    right_of_box = box.x1 * W
+    left = right_of_box + 0.2
+    above_box = 1 - box.y1
+    top = above_box * H
+    tall_of_box = box.height * H
+    tall = min(tall_of_box, 2.5)
     scale = axes_at(axes.figure, left, top, 0.14, tall)
     bar = axes.figure.colorbar(image, cax=scale, ticks=[-limit, 0.0, limit])
     bar.outline.set_visible(False)
     bar.set_label(note)
+
+
+def log_y(axes: Any, *values: Any) -> None:
+    """A logarithmic axis of these series with ticks at 1, 2 and 5 times the powers of ten."""
+    import numpy as np
+
+    low = min(series.min() for series in values)
+    high = max(series.max() for series in values)
+    power = np.log10(low)
+    below = np.floor(power)
+    first = below - 1
+    power_of_high = np.log10(high)
+    above = np.ceil(power_of_high)
+    last = above + 1
+    powers = 10.0 ** np.arange(first, last)
+    ticks = np.concatenate([powers, 2.0 * powers, 5.0 * powers])
+    ticks = np.sort(ticks)
+    axes.set_yscale("log")
+    bottom = low / 1.15
+    top = high * 1.15
+    axes.set_ylim(bottom, top)
+    inside = (ticks >= bottom) & (ticks <= top)
+    ticks = ticks[inside]
+    names = [f"{tick:g}" for tick in ticks]
+    axes.set_yticks(ticks, names)
+    axes.minorticks_off()
 
 
 def cloud(axes: Any, x: Any, y: Any) -> None:
@@ -194,7 +231,8 @@ def cloud(axes: Any, x: Any, y: Any) -> None:
 
     shades = LinearSegmentedColormap.from_list("blues", ["#BAD6EB", "#4A97C9", "#084A92"])
     box = axes.get_window_extent()
-    across = int(box.width / 5.5)
+    hexagons = box.width / 5.5
+    across = int(hexagons)
     down = int(across * box.height / box.width / 3.0**0.5)  # hexagons with equal sides
     grid = (across, down)
     axes.hexbin(x, y, gridsize=grid, bins="log", cmap=shades, mincnt=1, linewidths=0.1)

@@ -36,7 +36,8 @@ def write(report: Report, directory: Path) -> None:
         "coefficients.json": _comparable(report.fit.coefficients),
     }
     for name, text in texts.items():
-        write_kept(directory / name, text)
+        path = directory / name
+        write_kept(path, text)
     for name, table in tables(report).items():
         write_table(table, directory / f"{name}.csv", DIGITS)
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
@@ -127,7 +128,8 @@ def _rows(report: Report) -> dict[str, object] | None:
 
 def _of(node: Mapping[str, Any]) -> str:
     """The class that a node names, for people."""
-    return str(node["_target_"]).rpartition(".")[2]
+    target = str(node["_target_"])
+    return target.rpartition(".")[2]
 
 
 def _comparable(coefficients: pd.DataFrame) -> str:
@@ -136,8 +138,11 @@ def _comparable(coefficients: pd.DataFrame) -> str:
     It matches rows by their first column, and shows the values of the second.
     """
     key = coefficients["term"]
-    if coefficients["unit"].nunique() > 1:
-        key = coefficients["unit"] + " " + key
-    table = coefficients.drop(columns=["scope", "unit", "term"])
+    units = coefficients["unit"].nunique()
+    if units > 1:
+        unit_and_space = coefficients["unit"] + " "
+        key = unit_and_space + key
+    names = ["scope", "unit", "term"]
+    table = coefficients.drop(columns=names)
     table.insert(0, "term", key)
     return str(table.to_json(orient="split", index=False, double_precision=15))

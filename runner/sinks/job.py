@@ -66,7 +66,8 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
     key = shared.key(experiment, shared.market(experiment))
     family = family_carried(experiment, bench)
     place = str(directory.resolve())
-    ledger = Ledger(Path(settings.ledger))
+    path = Path(settings.ledger)
+    ledger = Ledger(path)
     ledger.begin({(key, place): family}, "begun")
     begun = time.monotonic()
     status = "failed"
@@ -92,7 +93,8 @@ def family_carried(experiment: Experiment, bench: Bench) -> str:
 
 def _store(settings: Settings) -> Store:
     """The store of MLflow that the spec names."""
-    return Store(**asdict(settings.tracking))
+    settings_of_store = asdict(settings.tracking)
+    return Store(**settings_of_store)
 
 
 def compute(experiment: Experiment, directory: Path, bench: Bench, sweep: str = "") -> Report:

@@ -130,7 +130,8 @@ def _findings(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
     parts = []
     strategies = tear_sheet.strategies_of(report)
     for name, finding in report.findings.items():
-        title = name.replace("_", " ").capitalize()
+        subject = name.replace("_", " ")
+        title = subject.capitalize()
         table = framed(finding.table, title, f"{name}.csv")
         drawn = shown.pop(name, Html())
         parts.append((title, joined(drawn, table)))
@@ -209,8 +210,10 @@ def _answer(report: Report, told: Mapping[str, Sequence[str]]) -> list[Html]:
 def _facts(report: Report) -> dict[str, str]:
     """What was estimated how, on which data, and when."""
     panel = report.panel
-    dates = count(len(panel.dates), "date")
-    assets = count(len(panel.assets), "asset")
+    number_of_dates = len(panel.dates)
+    dates = count(number_of_dates, "date")
+    number_of_assets = len(panel.assets)
+    assets = count(number_of_assets, "asset")
     return {
         "Target": target_text(report),
         "Terms": ", ".join(report.fit.coefficients["term"].unique()),
@@ -263,13 +266,15 @@ def _named(node: object) -> str:
 
 def _tiles(metrics: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
     """Label and text of the numbers that most readers look for first."""
-    units = int(metrics.get("fit/units", 0))
+    units_fitted = metrics.get("fit/units", 0)
+    units = int(units_fitted)
     adjusted = metrics.get("fit/r2_adj", math.nan)
     in_sample = "R2 in sample"
     if units > 1:
         in_sample = "mean R2 in sample"
     if math.isfinite(adjusted):
-        in_sample += f" (adjusted {_figure(adjusted)})"
+        adjusted_text = _figure(adjusted)
+        in_sample += f" (adjusted {adjusted_text})"
     r2 = _figure(metrics.get("fit/r2", math.nan))
     tiles = [(in_sample, r2)]
     if "oos/r2" in metrics:
@@ -316,7 +321,8 @@ def _coefficients(report: Report) -> list[Html]:
     if noun != "regression":
         title = f"Estimates of each {noun}"
     parts = [framed(means, f"Mean over {plural(noun)}", file)]
-    if table["p_value"].notna().any():
+    has_p = table["p_value"].notna()
+    if has_p.any():
         note = "*** p < 0.01, ** p < 0.05, * p < 0.10"
         parts.append(tag("p", note, class_="note"))
     if len(each):
@@ -328,7 +334,8 @@ def _coefficients(report: Report) -> list[Html]:
 def _starred(table: pd.DataFrame) -> pd.DataFrame:
     """With a column of stars after the p-values, which has no heading."""
     table = table.drop(columns="scope")
-    after = table.columns.get_loc("p_value") + 1
+    at_p = table.columns.get_loc("p_value")
+    after = at_p + 1
     marks = [stars(p) for p in table["p_value"]]
     table.insert(after, "", marks)
     return table
@@ -349,16 +356,20 @@ def _diagnostics(report: Report) -> list[Html]:
     table = report.diagnostics
     if table.empty:
         return []
-    every = list(table["unit"].unique())
+    distinct = table["unit"].unique()
+    every = list(distinct)
     units = every[:MOST_ROWS]
     shown_mask = table["unit"].isin(units)
     table = table[shown_mask]
     tests: list[Column] = []
     statistics: list[Column] = []
-    for name, rows in table.groupby("diagnostic", sort=False):
-        are_p_values = bool(rows["p_value"].notna().any())
+    by_diagnostic = table.groupby("diagnostic", sort=False)
+    for name, rows in by_diagnostic:
+        has_p = rows["p_value"].notna()
+        are_p_values = bool(has_p.any())
         if are_p_values:
-            worst = rows.groupby("unit")["p_value"].min()
+            by_unit = rows.groupby("unit")
+            worst = by_unit["p_value"].min()
         else:
             worst = rows.groupby("unit")["statistic"].max()
         worst = worst.reindex(units)

@@ -109,8 +109,10 @@ def coefficients(report: Report) -> Any:
     """Estimates with their intervals, a panel per term on its own scale."""
     table = per_unit(report.fit.coefficients)
     estimates = floats(table, "estimate")
-    table = table[np.isfinite(estimates)]
-    terms = list(table["term"].unique())
+    has_estimate = np.isfinite(estimates)
+    table = table[has_estimate]
+    distinct = table["term"].unique()
+    terms = list(distinct)
     drawn = terms[:MOST_TERMS]
     noun = unit_noun(table)
     if noun == "date" and terms:
@@ -122,9 +124,11 @@ def coefficients(report: Report) -> Any:
     few = n <= MOST_ROWS
     whose = count(n, noun) if n > 1 else unit_name(units[0])
     note = ""
-    if table["p_value"].notna().any():
+    has_p = table["p_value"].notna()
+    if has_p.any():
         filled = "filled: p < 0.05; " if few else ""
-        note = f"{_interval(report)}; {filled}"
+        interval = _interval(report)
+        note = f"{interval}; {filled}"
     note += "each on its own scale"
     if len(terms) > MOST_TERMS:
         note += f"; first {MOST_TERMS} of {len(terms)} terms"
@@ -142,9 +146,11 @@ def _worth(table: pd.DataFrame) -> bool:
     """
     if table.empty:
         return False
-    if table["unit"].nunique() > 1:
+    units = table["unit"].nunique()
+    if units > 1:
         return True
-    return bool(table["ci_low"].notna().any())
+    has_interval = table["ci_low"].notna()
+    return bool(has_interval.any())
 
 
 def _interval(report: Report) -> str:
@@ -178,13 +184,16 @@ def _panels(
     for place, term in enumerate(terms):
         row, column = divmod(place, grid.columns)
         left = grid.left + column * (grid.wide + grid.gap)
-        top = 0.9 + row * step
+        above = row * step
+        top = 0.9 + above
         axes = axes_at(figure, left, top, grid.wide, grid.tall)
         letters = 22 if grid.columns > 3 else 44
-        axes.set_title(shortened(term, letters))
+        heading = shortened(term, letters)
+        axes.set_title(heading)
         mean = means.loc[term] if term in means.index else None
         of_term = rows_where(table, "term", term)
-        rows = of_term.set_index("unit").reindex(units)
+        by_unit = of_term.set_index("unit")
+        rows = by_unit.reindex(units)
         panel(axes, rows, mean, labels if column == 0 else None)
     return figure
 
@@ -205,9 +214,11 @@ def _grid_of_forests(panels: int, labels: list[str]) -> Grid:
     columns = _columns(panels, MOST_FORESTS)
     left = 0.3
     if len(labels) > 1:
-        left = label_room([*labels, "mean"], left)
+        all_labels = [*labels, "mean"]
+        left = label_room(all_labels, left)
     rows = len(labels) + 1
-    tall = max(0.35, 0.2 * rows)
+    height_of_rows = 0.2 * rows
+    tall = max(0.35, height_of_rows)
     wide = _wide(columns, left, 0.45)
     return Grid(columns, left, 0.45, wide, tall, 0.65)
 
@@ -227,8 +238,10 @@ def _columns(panels: int, most: int) -> int:
 
 def _wide(columns: int, left: float, gap: float) -> float:
     """Inches of the width of a panel."""
-    gaps = gap * (columns - 1)
-    return (WIDTH - left - 0.3 - gaps) / columns
+    between = columns - 1
+    gaps = gap * between
+    right_of_labels = WIDTH - left
+    return (right_of_labels - 0.3 - gaps) / columns
 
 
 def _forest(
@@ -272,9 +285,11 @@ def _sorted(
     axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None
 ) -> None:
     """Estimates from the least to the greatest with the band of their intervals."""
-    rows = rows.dropna(subset="estimate").sort_values("estimate")
+    with_estimate = rows.dropna(subset="estimate")
+    rows = with_estimate.sort_values("estimate")
     n = len(rows)
-    ranks = np.arange(1, n + 1)
+    after_last = n + 1
+    ranks = np.arange(1, after_last)
     band: Any = {"color": BLUE, "alpha": 0.25, "linewidth": 0}
     axes.fill_between(ranks, rows["ci_low"], rows["ci_high"], **band)
     axes.plot(ranks, rows["estimate"], color=BLUE, linewidth=1.6)
@@ -293,7 +308,8 @@ def _sorted(
     label = f"{nouns}, sorted"
     significant = rows["p_value"] < LEVEL
     hits = int(significant.sum())
-    tested = int(rows["p_value"].notna().sum())
+    has_p = rows["p_value"].notna()
+    tested = int(has_p.sum())
     if tested:
         label += f"; {hits:,} of {tested:,} with p < 0.05"
     if n >= MOST_WHOLE:  # a few wild ones would flatten the rest

@@ -45,8 +45,11 @@ def strategies_of(report: Report) -> dict[str, Strategy]:
 
 def _strategy(report: Report, name: str, finding: Finding, wealth: pd.Series) -> Strategy:
     """The strategy with its year: rows a year as its analysis has them, else of the calendar."""
-    rows = report.study.market_of_target.dates.get_indexer(wealth.index)
-    held = int(np.median(np.diff(rows)))
+    dates = report.study.market_of_target.dates
+    rows = dates.get_indexer(wealth.index)
+    steps = np.diff(rows)
+    usual = np.median(steps)
+    held = int(usual)
     return Strategy(wealth, finding.turnover, _year(report, name), max(held, 1))
 
 

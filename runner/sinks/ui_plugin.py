@@ -158,7 +158,8 @@ def sweep_page(request: Request) -> Response:
     name = request.path_params["name"]
     if name in (".", "..") or "/" in name or not name.isprintable():
         return _answer("no such sweep", 404)
-    place = (SWEEPS / name / "report" / "report.html").resolve()
+    path = SWEEPS / name / "report" / "report.html"
+    place = path.resolve()
     if not place.is_relative_to(SWEEPS.resolve()) or not place.is_file():
         return _answer("no such sweep", 404)
     return HTMLResponse(
@@ -172,7 +173,9 @@ def _state(experiment: str, key: str) -> dict[str, Any] | None:
     from mlflow.server.handlers import _get_tracking_store
 
     try:
-        tags = _get_tracking_store().get_experiment(experiment).tags
+        store = _get_tracking_store()
+        experiment_of_key = store.get_experiment(experiment)
+        tags = experiment_of_key.tags
         return view.decoded(tags[f"{view.TAG}{key}"])
     except (MlflowException, KeyError, ValueError):
         return None
@@ -211,7 +214,9 @@ def _page(kept: dict[str, str], path: str) -> Response:
         "Content-Security-Policy": OPEN_POLICY.format(nonce=nonce),
         "Cache-Control": "no-store",
     }
-    return HTMLResponse(PAGE.replace("{nonce}", nonce).replace("{told}", told), headers=headers)
+    with_nonce = PAGE.replace("{nonce}", nonce)
+    html = with_nonce.replace("{told}", told)
+    return HTMLResponse(html, headers=headers)
 
 
 def _answer(text: str, status: int = 200) -> Response:

@@ -139,7 +139,8 @@ def sweep_of(key: str) -> str:
 
 def known(version: str) -> bool:
     """Whether the saved views of this MLflow version are the ones written here."""
-    release = version.split(".")[:2]
+    numbers = version.split(".")
+    release = numbers[:2]
     return release == WORKS_WITH.split(".")
 
 
@@ -150,8 +151,10 @@ def encoded(view: View, written: int) -> str:
     An envelope that can be read, with the compressed state in it: MLflow lists no view whose
     envelope is compressed.
     """
-    plain = _dumps(view.state).encode()
-    packed = b64encode(zlib.compress(plain, 9))
+    text = _dumps(view.state)
+    plain = text.encode()
+    compressed = zlib.compress(plain, 9)
+    packed = b64encode(compressed)
     state = DEFLATED + packed.decode("ascii")
     return _dumps({"name": view.name, "createdAt": written, "updatedAt": written, "state": state})
 
@@ -171,7 +174,8 @@ def same(tag: str, view: View) -> bool:
         kept = _opened(tag)
     except ValueError:
         return False
-    state = json.loads(_dumps(view.state))
+    text = _dumps(view.state)
+    state = json.loads(text)
     return kept == (view.name, state)
 
 
@@ -222,8 +226,10 @@ def run_path(experiment: str, run_id: str) -> str:
 
 def compare_path(experiment: str, run_ids: Sequence[str]) -> str:
     """The path that opens the compare page of these runs."""
-    runs = quote(_dumps(list(run_ids)))
-    experiments = quote(_dumps([experiment]))
+    run_list = _dumps(list(run_ids))
+    runs = quote(run_list)
+    experiment_list = _dumps([experiment])
+    experiments = quote(experiment_list)
     return f"#/compare-runs?runs={runs}&experiments={experiments}&{QUERY}"
 
 
@@ -304,10 +310,13 @@ def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
 
 def _width(column: str, letters: int) -> int:
     """Pixels that show the whole header of a column, and its values where they are not too long."""
-    name = column.split("`")[1]
+    parts = column.split("`")
+    name = parts[1]
     header = LETTER * len(name) + HEADER
-    values = LETTER * letters + MARGIN
-    return max(NARROWEST, header, min(values, WIDEST))
+    width_of_letters = LETTER * letters
+    values = width_of_letters + MARGIN
+    width_of_values = min(values, WIDEST)
+    return max(NARROWEST, header, width_of_values)
 
 
 def _dumps(value: object) -> str:

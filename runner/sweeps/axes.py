@@ -76,6 +76,7 @@ def _word(value: Any) -> str:
         items = [_word(item) for item in value]
         return f"[{','.join(items)}]"
     if isinstance(value, str) and not re.fullmatch(PLAIN_WORD, value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        with_slashes = value.replace("\\", "\\\\")
+        escaped = with_slashes.replace("'", "\\'")
         return f"'{escaped}'"
     return str(value)

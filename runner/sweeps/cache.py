@@ -86,7 +86,8 @@ class Cache:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(fresh, "wb", opener=_privately) as file:
                 _dump(file, text, buffers)
-            fresh.replace(self._path(key))
+            path = self._path(key)
+            fresh.replace(path)
         except OSError:
             pass
         finally:
@@ -121,7 +122,8 @@ class Cache:
                 excess -= size
 
     def _path(self, key: str) -> Path:
-        return self.directory / f"{key}.cache"
+        name = f"{key}.cache"
+        return self.directory / name
 
 
 class SharedBench(Bench):
@@ -200,7 +202,8 @@ def _dump(file: Any, text: bytes, buffers: Sequence[memoryview]) -> None:
         content += [padding, buffer]
         total += len(padding) + buffer.nbytes
     fields = FIELDS.pack(MARK, _versions(), total, len(text), len(buffers))
-    signed = fields + signature_of(fields, text)
+    signature = signature_of(fields, text)
+    signed = fields + signature
     file.write(signed + CHECKSUM.pack(_checksum(signed, content)))
     for part in content:
         file.write(part)
@@ -231,7 +234,8 @@ def _loaded(data: memoryview) -> Any:
     [checksum] = CHECKSUM.unpack_from(data, SIGNED)
     if _checksum(data[:SIGNED], [data[HEAD_BYTES:]]) != checksum:
         return None
-    start = HEAD_BYTES + SIZE_BYTES * count
+    sizes_bytes = SIZE_BYTES * count
+    start = HEAD_BYTES + sizes_bytes
     position = start + length
     text = data[start:position]
     if not is_signed(data[FIELDS.size : SIGNED], data[: FIELDS.size], text):

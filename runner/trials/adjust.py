@@ -30,7 +30,8 @@ def benjamini_hochberg(p: np.ndarray, m: int | None = None) -> np.ndarray:
         ValueError: as `trials`.
     """
     order, known, m = _sorted(p, m)
-    rank = np.arange(1, len(known) + 1)
+    ranks = len(known) + 1
+    rank = np.arange(1, ranks)
     steps = known * m / rank
     from_largest = np.minimum.accumulate(steps[::-1])
     return _back(p, order, from_largest[::-1])
@@ -74,7 +75,8 @@ def _sorted(p: np.ndarray, m: int | None) -> tuple[np.ndarray, np.ndarray, int]:
     """Positions of the known p-values, the smallest first; these values; the number of trials."""
     p = np.asarray(p, dtype=float)
     m = trials(p, m)
-    known = int(np.isfinite(p).sum())
+    has_p = np.isfinite(p)
+    known = int(has_p.sum())
     order = np.argsort(p, kind="stable")[:known]  # NaN are sorted last
     return order, p[order], m
 

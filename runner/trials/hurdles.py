@@ -50,8 +50,11 @@ def hurdles(p: np.ndarray, level: float = 0.05, m: int | None = None) -> Hurdles
     m = trials(p, m)
     if m < 1:
         raise ValueError("m: given 0 trials; allowed: at least one")
-    rejected_by_holm = int((holm(p, m) < level).sum())
-    rejected_by_bhy = int((benjamini_yekutieli(p, m) < level).sum())
+    p_holm = holm(p, m)
+    is_rejected = p_holm < level
+    rejected_by_holm = int(is_rejected.sum())
+    p_bhy = benjamini_yekutieli(p, m)
+    rejected_by_bhy = int((p_bhy < level).sum())
     holm_step = max(m - rejected_by_holm, 1)
     bhy_step = m * harmonic(m) / max(rejected_by_bhy, 1)
     return Hurdles(
@@ -76,14 +79,17 @@ def track(returns: np.ndarray) -> Track:
     from scipy.stats import kurtosis, skew
 
     x = np.asarray(returns, dtype=float)
-    x = x[np.isfinite(x)]
+    is_known = np.isfinite(x)
+    x = x[is_known]
     n = len(x)
     if n < 2:
         raise ValueError(f"returns: given {n}; allowed: at least 2")
     ratio = mean_over_spread(x, returns=True)
     if np.isnan(ratio):
         return Track(n, ratio, np.nan, np.nan)
-    return Track(n, ratio, float(skew(x)), float(kurtosis(x, fisher=False)))
+    skewness = float(skew(x))
+    tails = float(kurtosis(x, fisher=False))
+    return Track(n, ratio, skewness, tails)
 
 
 def expected_maximum(trials: float, variance: float) -> float:
@@ -101,10 +107,13 @@ def expected_maximum(trials: float, variance: float) -> float:
         )
     if trials == 1:
         return 0.0
-    high = _normal(1.0 - 1.0 / trials)
-    higher = _normal(1.0 - 1.0 / (trials * np.e))
+    low_quantile = 1.0 - 1.0 / trials
+    high = _normal(low_quantile)
+    share = 1.0 / (trials * np.e)
+    higher = _normal(1.0 - share)
     standard = (1.0 - EULER) * high + EULER * higher
-    return float(np.sqrt(variance) * standard)
+    deviation = np.sqrt(variance)
+    return float(deviation * standard)
 
 
 def probabilistic_sharpe(of: Track, benchmark: float = 0.0) -> float:
@@ -118,7 +127,9 @@ def probabilistic_sharpe(of: Track, benchmark: float = 0.0) -> float:
     spread = _spread(of)
     if not spread > 0.0:
         return float("nan")
-    distance = (of.sharpe - benchmark) * np.sqrt(of.n - 1.0)
+    excess = of.sharpe - benchmark
+    degrees = of.n - 1.0
+    distance = excess * np.sqrt(degrees)
     return float(ndtr(distance / spread))
 
 
@@ -132,7 +143,8 @@ def deflated_sharpe(of: Track, trials: float, variance: float) -> float:
     Raises:
         ValueError: as `expected_maximum`.
     """
-    return probabilistic_sharpe(of, expected_maximum(trials, variance))
+    luckiest = expected_maximum(trials, variance)
+    return probabilistic_sharpe(of, luckiest)
 
 
 def _spread(of: Track) -> float:

@@ -81,15 +81,20 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     estimates = _headline_estimates(fit)
     terms = list(estimates.index)
     own_dates = panel.dates[own]
-    contributions = dates.influence + dates.share * estimates.to_numpy(dtype=float)
+    values = estimates.to_numpy(dtype=float)
+    through_estimates = dates.share * values
+    contributions = dates.influence + through_estimates
     try:
         doubtful = doubts(panel, model, estimates, dates, own)
     except DataError as error:
         # too few dates to resample
         return Influence(None, reason=listed(error.mistakes))
+    of_dates = dates.influence[own]
+    own_contributions = _frame(contributions[own], own_dates, terms)
+    series = _frame(of_dates, own_dates, terms)
     return Influence(
-        series=_frame(dates.influence[own], own_dates, terms),
-        contributions=_frame(contributions[own], own_dates, terms),
+        series=series,
+        contributions=own_contributions,
         doubts=doubtful,
     )
 
@@ -105,18 +110,21 @@ def _headline_estimates(fit: Fit) -> pd.Series:
     from runner.models.fit import headline
 
     rows = headline(fit.coefficients)
-    return rows.groupby("term", sort=False)["estimate"].mean()
+    by_term = rows.groupby("term", sort=False)
+    return by_term["estimate"].mean()
 
 
 def _over_dates(panel: Panel, fit: Fit) -> tuple[Dates, np.ndarray, str]:
     """Of the mean over dates; the dates (T,) with estimates; the reason where there is nothing."""
-    table = fit.coefficients[fit.coefficients["scope"] == "date"]
+    is_date = fit.coefficients["scope"] == "date"
+    table = fit.coefficients[is_date]
     terms = list(dict.fromkeys(table["term"]))
     estimates = table["estimate"].to_numpy(dtype=float)
     path = estimates.reshape(-1, len(terms))
     n = len(path)
     estimated = set(table["unit"])
-    own = fit.quality["unit"].isin(estimated).to_numpy()
+    is_estimated = fit.quality["unit"].isin(estimated)
+    own = is_estimated.to_numpy()
     influences = np.zeros((len(panel.dates), len(terms)))
     share = np.zeros_like(influences)
     none = np.full(len(terms), np.nan)
@@ -216,7 +224,9 @@ def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
         chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
     else:
         used = (cells_by_date > 0).reshape(-1, 1)
-        chunks = [series_of(sums[:, None], residual[:, None], used, horizon)]
+        column = sums[:, None]
+        residual_column = residual[:, None]
+        chunks = [series_of(column, residual_column, used, horizon)]
     bias = np.sum([chunk.bias for chunk in chunks], axis=0)
     weight = np.sum([chunk.weight for chunk in chunks], axis=0)
     weighted = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
@@ -231,7 +241,8 @@ def _bread(pool: AnyPool) -> np.ndarray:
     for block in pool.blocks(slice(0, pool.shape[0])):
         z = block.z
         moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
-    length = np.sqrt(np.diag(moments))
+    squares = np.diag(moments)
+    length = np.sqrt(squares)
     lengths = np.outer(length, length)
     return np.linalg.inv(moments / lengths) / lengths
 
@@ -248,6 +259,7 @@ def _by_asset(
         a = np.empty((T, part.y.shape[1], k))
         residual = np.empty(part.y.shape)
         for block in part.blocks(slice(0, T)):
-            a[block.dates] = np.matmul(bread, block.z).swapaxes(1, 2)
+            solved = np.matmul(bread, block.z)
+            a[block.dates] = solved.swapaxes(1, 2)
             residual[block.dates] = block.u
         yield a, residual, part.use

@@ -64,7 +64,8 @@ def may_be_best(losses: pd.DataFrame, draws: int, block: int, seed: int) -> pd.S
         paired = models <= MOST_PAIRED
         size = paired_draws(models, draws) if paired else draws
         method: Literal["R", "max"] = "R" if paired else "max"
-        test = MCS(values[:, different], SET_SIZE, size, block, method, seed=seed)
+        compared = values[:, different]
+        test = MCS(compared, SET_SIZE, size, block, method, seed=seed)
         test.compute()
         p = test.pvalues["Pvalue"].sort_index().to_numpy()
     own = np.searchsorted(different, first[same.ravel()])
@@ -97,13 +98,17 @@ def superior(
     if dates < FEWEST:
         raise DataError(f"losses: {dates} dates common to all; needs {FEWEST}")
     length = block_of(dates, horizon, block)
-    error = np.sqrt(np.maximum(long_run_variance(gains, length), 0.0))
-    size = np.sqrt((gains**2).mean(axis=0))
+    variance = long_run_variance(gains, length)
+    positive = np.maximum(variance, 0.0)
+    error = np.sqrt(positive)
+    mean_square = (gains**2).mean(axis=0)
+    size = np.sqrt(mean_square)
     varies = ~rounding_alone(error, size, COMPUTED, _no_quotients)
     if not varies.any():
         raise DataError("losses: no forecast differs from its benchmark")
     studentised = gains[:, varies] / error[varies]
-    test = SPA(np.zeros(dates), -studentised, length, draws, seed=seed)
+    zeros = np.zeros(dates)
+    test = SPA(zeros, -studentised, length, draws, seed=seed)
     test.compute()
     p = test.pvalues
     return Superior(
@@ -131,7 +136,8 @@ def long_run_variance(x: np.ndarray, block: int) -> np.ndarray:
     T = len(x)
     q = 1.0 - 1.0 / block
     length = next_fast_len(2 * T)
-    away = x - x.mean(axis=0)
+    mean = x.mean(axis=0)
+    away = x - mean
     power = np.abs(rfft(away, length, axis=0)) ** 2
     covariance = irfft(power, length, axis=0)[:T] / T
     lag = np.arange(T)
@@ -208,5 +214,6 @@ def _same_target(y: pd.Series, other: pd.Series) -> bool:
 
 def _mean_squares(errors: pd.Series, date: np.ndarray) -> np.ndarray:
     """Mean squared error of the cells of each date; `date` is the number of that of each cell."""
-    squares = errors.to_numpy(dtype=float) ** 2
+    values = errors.to_numpy(dtype=float)
+    squares = values**2
     return np.bincount(date, weights=squares) / np.bincount(date)

@@ -58,7 +58,8 @@ def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
         raise ValueError(f"blocks: given {blocks}; allowed: an even number from 2 to 20")
     returns = np.asarray(returns, dtype=float)
     S = returns.shape[1]
-    is_complete = np.isfinite(returns).all(axis=1)
+    is_finite = np.isfinite(returns)
+    is_complete = is_finite.all(axis=1)
     x = returns[is_complete]
     if S < 2 or len(x) < 2 * blocks:
         raise DataError(
@@ -70,7 +71,8 @@ def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
     starts = range(0, len(halves), step)
     chunks = [_ranked(parts, halves[start : start + step]) for start in starts]
     columns = [np.concatenate(column) for column in zip(*chunks, strict=True)]
-    dropped = int((~is_complete).sum())
+    is_dropped = ~is_complete
+    dropped = int(is_dropped.sum())
     return _summary(_Ranked(*columns), len(x), dropped)
 
 
@@ -115,15 +117,18 @@ class _Parts(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, blocks: int) -> _Parts:
-        edges = np.linspace(0, len(x), blocks + 1).astype(int)
+        even = np.linspace(0, len(x), blocks + 1)
+        edges = even.astype(int)
         starts = edges[:-1]
         mean = x.mean(axis=0)
         away = x - mean
-        spread = np.sqrt((away**2).mean(axis=0))
+        mean_square = (away**2).mean(axis=0)
+        spread = np.sqrt(mean_square)
         is_flat = rounding_alone(spread, mean, FLAT, _of_prices)
         scale = np.where(is_flat, np.inf, spread)
         z = away / scale
-        rows = np.diff(edges).astype(float)
+        rows_of_block = np.diff(edges)
+        rows = rows_of_block.astype(float)
         sums = np.add.reduceat(z, starts, axis=0)
         squares = np.add.reduceat(z**2, starts, axis=0)
         return cls(rows, sums, squares, mean / scale)
@@ -131,14 +136,17 @@ class _Parts(NamedTuple):
     def ratios(self, take: np.ndarray) -> np.ndarray:
         """Sharpe ratio (C, S) on the blocks that each row of `take` (C, B) takes."""
         n = (take @ self.rows)[:, None]
-        about = take @ self.sums / n
+        sums = take @ self.sums
+        about = sums / n
         size = take @ self.squares
         variance = (size - n * about**2) / (n - 1.0)
         mean = self.mean + about
         mean_square = np.maximum(size / n, mean**2)
-        varies = variance > FLAT * mean_square
+        least = FLAT * mean_square
+        varies = variance > least
         deviation = np.sqrt(np.where(varies, variance, 1.0))
-        return np.where(varies, mean / deviation, 0.0)
+        ratio = mean / deviation
+        return np.where(varies, ratio, 0.0)
 
 
 def _of_prices() -> bool:
@@ -153,11 +161,17 @@ def _ranked(parts: _Parts, halves: np.ndarray) -> _Ranked:
     chosen = inside.argmax(axis=1)
     half = np.arange(len(chosen))
     of_chosen = outside[half, chosen]
-    below = (outside < of_chosen[:, None]).sum(axis=1)
-    equal = (outside == of_chosen[:, None]).sum(axis=1)
-    rank = below + (equal + 1.0) / 2.0
+    row_of_chosen = of_chosen[:, None]
+    is_below = outside < row_of_chosen
+    below = is_below.sum(axis=1)
+    is_equal = outside == of_chosen[:, None]
+    equal = is_equal.sum(axis=1)
+    half_of_equal = (equal + 1.0) / 2.0
+    rank = below + half_of_equal
     strategies = outside.shape[1]
-    return _Ranked(chosen, inside[half, chosen], of_chosen, rank / (strategies + 1.0))
+    inside_of_chosen = inside[half, chosen]
+    share_below = rank / (strategies + 1.0)
+    return _Ranked(chosen, inside_of_chosen, of_chosen, share_below)
 
 
 def _summary(ranked: _Ranked, rows: int, dropped: int) -> Overfitting:

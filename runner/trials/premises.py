@@ -62,31 +62,40 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     """
     h = max(horizon, 1)
     in_use = use[:, :, None]
-    rows = use.sum(axis=0).astype(float)
+    count_of_rows = use.sum(axis=0)
+    rows = count_of_rows.astype(float)
     full = np.maximum(rows, 1.0)[:, None]
     a = np.where(in_use, a, 0.0)
     u = np.where(use, u, 0.0)
-    mean = a.sum(axis=0) / full
+    sums = a.sum(axis=0)
+    mean = sums / full
     about = np.where(in_use, a - mean, 0.0)
-    squares = (about**2).sum(axis=0)
+    squared = about**2
+    squares = squared.sum(axis=0)
     size = np.maximum((a**2).sum(axis=0), TINY)
-    flat = squares <= FLAT * size
+    least = FLAT * size
+    flat = squares <= least
     both = (use[1:] & use[:-1]).astype(float)
     both_rows = both.sum(axis=0)
     pairs = np.maximum(both_rows, 1.0)[:, None]
     rho = _autocorrelation(about, np.where(flat, 1.0, squares), pairs, full)
     rho = np.where(flat, 0.0, rho)
-    v = (about[1:] - rho * about[:-1]) * both[:, :, None]
-    variance = (v**2).sum(axis=0) / pairs
+    predicted = rho * about[:-1]
+    innovation = about[1:] - predicted
+    v = innovation * both[:, :, None]
+    variations = (v**2).sum(axis=0)
+    variance = variations / pairs
     variance = np.where(flat | (variance == 0.0), 1.0, variance)
     phi = np.zeros_like(rho)
     for lag in range(1, min(h, len(u) - 1) + 1):
         earlier = slice(0, len(u) - lag)
         later = slice(lag - 1, None)
         seen = use[earlier] * both[later]
-        seen_rows = np.maximum(seen.sum(axis=0), 1.0)[:, None]
+        counts = seen.sum(axis=0)
+        seen_rows = np.maximum(counts, 1.0)[:, None]
         products = np.einsum("tn,tnk->nk", u[earlier], v[later])
-        phi += products / seen_rows / variance
+        covariance = products / seen_rows
+        phi += covariance / variance
     decay = 2.0 * rho * (1.0 - rho**h) / (1.0 - rho)
     spread = h * (1.0 + rho) + decay
     bias = -(phi / h) * spread / full * squares
@@ -97,15 +106,18 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     total = weight.sum(axis=0)
     weighted = (np.where(usable, rho, 0.0) * weight).sum(axis=0)
     persistence = weighted / np.where(total > 0.0, total, 1.0)
-    return Series(bias.sum(axis=0), persistence, total)
+    total_bias = bias.sum(axis=0)
+    return Series(total_bias, persistence, total)
 
 
 def _autocorrelation(
     about: np.ndarray, squares: np.ndarray, pairs: np.ndarray, full: np.ndarray
 ) -> np.ndarray:
     """First-order autocorrelation (n, k) of regressors about their means, less Kendall's bias."""
-    covariance = (about[1:] * about[:-1]).sum(axis=0) / pairs
-    raw = covariance / (squares / full)
+    products = about[1:] * about[:-1]
+    covariance = products.sum(axis=0) / pairs
+    variance = squares / full
+    raw = covariance / variance
     correction = (1.0 + 3.0 * raw) / full
     return np.clip(raw + correction, -CLOSEST, CLOSEST)
 
@@ -118,14 +130,17 @@ def doubts(
     `estimates` are those of the headline by term, `own` (T,) the dates with a cell.
     """
     reasons = {}
-    contributions = dates.influence[own] + dates.share[own] * estimates.to_numpy(dtype=float)
+    values = estimates.to_numpy(dtype=float)
+    of_share = dates.share[own] * values
+    contributions = dates.influence[own] + of_share
     errors, degrees = long_run_errors(contributions, panel.horizon)
     chances = power(dates.share[own], degrees, panel.horizon)
     for j, term in enumerate(estimates.index):
         about = f"{int(own.sum()):,} dates, horizon {panel.horizon}"
         if np.isfinite(dates.persistence[j]):
             about += f", regressor's autocorrelation {dates.persistence[j]:.2f}"
-        bias = abs(dates.bias[j])
+        own_bias = dates.bias[j]
+        bias = abs(own_bias)
         reason = _of_errors(panel, model, term)
         if not reason and chances[j] < LEAST_POWER:
             chance = percent(chances[j])
@@ -133,7 +148,8 @@ def doubts(
                 f"{FEW} ({about}; a true t of {PLANTED:g} would be found in {chance} of samples)"
             )
         if not reason and bias > MOST_BIAS * errors[j]:
-            size = number(bias / errors[j], 2)
+            in_errors = bias / errors[j]
+            size = number(in_errors, 2)
             reason = f"{BIAS} (Stambaugh 1999: {size} standard errors; {about})"
         reasons[str(term)] = reason
     return reasons
@@ -143,15 +159,19 @@ def sentences_of(reasons: Iterable[str], tests: int) -> list[str]:
     """A sentence for each kind of reason why some of so many tests have no verdict."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        kind = reason.partition(" (")[0]
+        parts_of_reason = reason.partition(" (")
+        kind = parts_of_reason[0]
         kinds.setdefault(kind, []).append(reason)
     sentences = []
     for kind, of_kind in kinds.items():
         details = of_kind[0].removeprefix(kind).removeprefix(" (").removesuffix(")")
-        if len(set(of_kind)) > 1:
+        unlike = set(of_kind)
+        if len(unlike) > 1:
             details = f"for instance {details}"
         whose = "their " if kind.startswith(("p-values", "estimates")) else ""
-        text = f"No verdict for {len(of_kind):,} of {count(tests, 'test')}: {whose}{kind}"
+        lost = len(of_kind)
+        tests_text = count(tests, "test")
+        text = f"No verdict for {lost:,} of {tests_text}: {whose}{kind}"
         if details:
             text += f" ({details})"
         sentences.append(f"{text}.")
@@ -166,7 +186,8 @@ def long_run_errors(contributions: np.ndarray, horizon: int) -> tuple[np.ndarray
     from runner.trials.romano_wolf import blocks, cosines
 
     parts = cosines(contributions, horizon) if horizon > 1 else blocks(contributions, 1)
-    errors = parts.error(contributions.sum(axis=0))
+    estimates = contributions.sum(axis=0)
+    errors = parts.error(estimates)
     most_parts = int(parts.own.sum(axis=0).max(initial=1))
     return errors, most_parts - 1
 
@@ -183,9 +204,12 @@ def power(share: np.ndarray, degrees: int, horizon: int) -> np.ndarray:
     if degrees < 1:
         return np.zeros(share.shape[1])
     uneven, _ = long_run_errors(share, horizon)
-    critical = stdtrit(degrees, 1.0 - SINGLE / 2.0)
-    left = 1.0 - critical**2 * uneven**2
-    beyond = critical / np.sqrt(np.where(left > 0.0, left, 1.0))
+    quantile = 1.0 - SINGLE / 2.0
+    critical = stdtrit(degrees, quantile)
+    squared = critical**2 * uneven**2
+    left = 1.0 - squared
+    positive = np.where(left > 0.0, left, 1.0)
+    beyond = critical / np.sqrt(positive)
     chance = 1.0 - nctdtr(degrees, PLANTED, beyond)
     return np.asarray(np.where(left > 0.0, chance, 0.0))
 
@@ -204,7 +228,8 @@ def _of_errors(panel: Panel, model: Regression, term: str) -> str:
     overlapping = panel.horizon > 1
     mend = _mend(model, overlapping)
     if not errors.clustered:
-        several = bool((panel.usable_by_date > 1).any())
+        has_several = panel.usable_by_date > 1
+        several = bool(has_several.any())
         if several:
             return f"{INDEPENDENT}; {mend}"
         return f"{OVERLAP}; {mend}" if overlapping else ""

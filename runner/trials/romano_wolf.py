@@ -64,14 +64,20 @@ class Parts(NamedTuple):
         Standard deviation of the parts (ddof 1) times the root of their number.
         """
         count = self.own.sum(axis=0)
-        squares = (self.values**2).sum(axis=0)
+        squared = self.values**2
+        squares = squared.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            about_mean = np.maximum(squares - z**2 / count, 0.0)
-            return np.asarray(np.sqrt(about_mean * count / (count - 1.0)))
+            squared_mean = z**2 / count
+            about_mean = np.maximum(squares - squared_mean, 0.0)
+            degrees = count - 1.0
+            variance = about_mean * count / degrees
+            return np.asarray(np.sqrt(variance))
 
     def of(self, tests: np.ndarray) -> Parts:
         """The parts of these tests, a mask or an order (m,)."""
-        return Parts(self.values[:, tests], self.own[:, tests], self.how)
+        values = self.values[:, tests]
+        own = self.own[:, tests]
+        return Parts(values, own, self.how)
 
 
 def romano_wolf(
@@ -102,7 +108,8 @@ def romano_wolf(
     errors = np.asarray(std_errors, dtype=float)
     psi = np.asarray(contributions, dtype=float)
     _check(psi, errors, m)
-    psi = psi[np.isfinite(psi).any(axis=1)]
+    has_part = np.isfinite(psi).any(axis=1)
+    psi = psi[has_part]
     b = np.nansum(psi, axis=0)
     rotated = block is None and horizon > 1
     if rotated:
@@ -153,7 +160,8 @@ def block_of(contributions: np.ndarray) -> int:
     step = max(m // LOOKED_AT, 1)
     by_length: dict[int, list[np.ndarray]] = {}
     for column in contributions.T[::step]:
-        x = column[np.isfinite(column)]
+        is_known = np.isfinite(column)
+        x = column[is_known]
         if len(x) >= FEWEST_FOR_LENGTH and np.ptp(x) > 0.0:
             by_length.setdefault(len(x), []).append(x)
     tables = [np.column_stack(alike) for alike in by_length.values()]
@@ -173,7 +181,8 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
     if count < FEWEST:
         raise DataError(f"{len(psi)} dates make {count} blocks of {length}; needs {FEWEST}")
     known = np.isfinite(psi)
-    edges = np.linspace(0, len(psi), count + 1).astype(int)
+    even = np.linspace(0, len(psi), count + 1)
+    edges = even.astype(int)
     starts = edges[:-1]
     within = np.add.reduceat(known, starts, axis=0, dtype=int) > 0
     filled = np.where(known, psi, 0.0)
@@ -193,7 +202,8 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
     counts = [default_cosines(n, horizon) if n > 2 * horizon else 0 for n in dates]
     number = np.array(counts)
     most = int(number.max(initial=0))
-    order = np.arange(most + 1)[:, None]
+    ranks = np.arange(most + 1)
+    order = ranks[:, None]
     own = order <= np.where(number, number, -1)
     values = np.zeros((most + 1, psi.shape[1]))
     first, member = np.zeros(1, dtype=int), np.zeros(psi.shape[1], dtype=int)
@@ -202,11 +212,14 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
         _, first, member = np.unique(packed, axis=1, return_index=True, return_inverse=True)
     for j, pattern in enumerate(known.T[first]):
         tests = np.flatnonzero(member.ravel() == j)
-        basis = waves(most, int(pattern.sum()))
-        values[1:, tests] = basis @ psi[np.ix_(pattern, tests)]
+        dates_of_pattern = int(pattern.sum())
+        basis = waves(most, dates_of_pattern)
+        own_psi = psi[np.ix_(pattern, tests)]
+        values[1:, tests] = basis @ own_psi
     values[0] = np.nansum(psi, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(own, values / np.sqrt(number + 1.0), 0.0)
+        length = np.sqrt(number + 1.0)
+        values = np.where(own, values / length, 0.0)
     return Parts(values, own, f"rotations of {most} cosines")
 
 
@@ -218,8 +231,11 @@ def waves(number: int, T: int) -> np.ndarray:
     """
     half_turns = np.arange(1, number + 1)
     middles = np.arange(1, T + 1) - 0.5
-    angle = np.pi * np.outer(half_turns, middles) / max(T, 1)
-    return np.asarray(np.sqrt(2.0) * np.cos(angle))
+    phases = np.outer(half_turns, middles)
+    last = max(T, 1)
+    angle = np.pi * phases / last
+    amplitude = np.sqrt(2.0)
+    return np.asarray(amplitude * np.cos(angle))
 
 
 def _step_down(t: np.ndarray, parts: Parts, rotated: bool, draws: int, seed: int) -> np.ndarray:
@@ -232,17 +248,22 @@ def _step_down(t: np.ndarray, parts: Parts, rotated: bool, draws: int, seed: int
     order = np.argsort(-t, kind="stable")
     enough = t[order] * (1.0 - SLACK)
     parts = parts.of(order)
-    floor = NO_SPREAD * np.sqrt((parts.values**2).sum(axis=0))
+    squares = (parts.values**2).sum(axis=0)
+    size = np.sqrt(squares)
+    floor = NO_SPREAD * size
     reached = np.zeros(len(t))
     for start in range(0, draws, DRAWS):
-        n = min(DRAWS, draws - start)
+        left = draws - start
+        n = min(DRAWS, left)
         z = _drawn(parts, rotated, n, rng)
         error = parts.error(z)
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn_t = np.where(error > floor, np.abs(z) / error, np.inf)
+            ratio = np.abs(z) / error
+            drawn_t = np.where(error > floor, ratio, np.inf)
         from_smallest = np.maximum.accumulate(drawn_t[:, ::-1], axis=1)
         largest = from_smallest[:, ::-1]
-        reached += (largest >= enough).sum(axis=0)
+        is_reached = largest >= enough
+        reached += is_reached.sum(axis=0)
     p = (1.0 + reached) / (1.0 + draws)
     p_adjusted = np.empty(len(t))
     p_adjusted[order] = np.maximum.accumulate(p)
@@ -258,6 +279,7 @@ def _drawn(parts: Parts, rotated: bool, n: int, rng: np.random.Generator) -> np.
     direction = rng.normal(size=(n, B))
     z = direction @ parts.values
     # Directions of equal length in the parts that a test has.
-    length = direction**2 @ parts.own
+    squared = direction**2
+    length = squared @ parts.own
     z *= np.sqrt(parts.own.sum(axis=0) / length)
     return z

@@ -77,7 +77,9 @@ def _alike(returns: pd.Series, others: pd.Series) -> bool:
     """Whether two strategies have the same returns but for rounding."""
     if not returns.index.equals(others.index):
         return False
-    slack = SAME * float(np.nanmax(np.abs(others), initial=0.0))
+    sizes = np.abs(others)
+    largest = np.nanmax(sizes, initial=0.0)
+    slack = SAME * float(largest)
     return bool(np.allclose(returns, others, rtol=0.0, atol=slack, equal_nan=True))
 
 
@@ -87,14 +89,17 @@ def _ratios(table: pd.DataFrame, returns: Mapping[Key, pd.Series], bar: Bar) -> 
     for key, first in copies.items():
         table.loc[key, "reason"] = f"the returns of {_name(first)}, counted once"
     tracks = _tracks(table, different)
-    _deflate(table, tracks, _trials(different, bar))
+    trials_of_bar = _trials(different, bar)
+    _deflate(table, tracks, trials_of_bar)
     return [*_overfitting(table, different), *_counted_once(copies)]
 
 
 def _trials(different: Mapping[Key, pd.Series], bar: Bar) -> int:
     """Strategies that differ, and for each job without a result as many as the largest job has."""
     per_job = Counter(job for job, _ in different)
-    return len(different) + bar.without_result * max(per_job.values())
+    most = max(per_job.values())
+    lost = bar.without_result * most
+    return len(different) + lost
 
 
 def _tracks(table: pd.DataFrame, different: Mapping[Key, pd.Series]) -> dict[Key, Track]:
@@ -104,7 +109,8 @@ def _tracks(table: pd.DataFrame, different: Mapping[Key, pd.Series]) -> dict[Key
     tracks = {}
     for key, returns in different.items():
         values = returns.to_numpy(dtype=float)
-        known = values[np.isfinite(values)]
+        is_known = np.isfinite(values)
+        known = values[is_known]
         moments = track(known) if len(known) > 1 else None
         table.loc[key, "reason"] = _doubt(known, moments)
         if moments is None or np.isnan(moments.sharpe):
@@ -155,11 +161,15 @@ def _doubt(returns: np.ndarray, moments: Track | None) -> str:
         return f"{count(len(returns), 'return')}; needs {FEWEST}"
     if np.isnan(moments.sharpe):
         return "returns do not vary"
-    away = returns - returns.mean()
-    covariance = away[1:] @ away[:-1]
+    mean = returns.mean()
+    away = returns - mean
+    later = away[1:]
+    earlier = away[:-1]
+    covariance = later @ earlier
     serial = float(covariance / (away @ away))
     two_errors = 2.0 / np.sqrt(len(returns))
-    if abs(serial) > max(SERIAL, two_errors):
+    least = max(SERIAL, two_errors)
+    if abs(serial) > least:
         return (
             f"returns are serially correlated (first order {serial:.2f}): "
             "the ratio's error is not known"
@@ -175,7 +185,8 @@ def _overfitting(table: pd.DataFrame, returns: Mapping[Key, pd.Series]) -> list[
 
     wide = pd.DataFrame(dict(enumerate(returns.values()))).sort_index()
     try:
-        result = overfitting(wide.to_numpy(dtype=float), BLOCKS)
+        returns_of_all = wide.to_numpy(dtype=float)
+        result = overfitting(returns_of_all, BLOCKS)
     except DataError as problem:
         return [f"The probability of backtest overfitting was not computed: {problem}."]
     table.loc[list(returns), "pbo"] = result.pbo
@@ -184,7 +195,8 @@ def _overfitting(table: pd.DataFrame, returns: Mapping[Key, pd.Series]) -> list[
         f"{count(result.rows, 'row')} in {BLOCKS} blocks"
     )
     if result.dropped:
-        text += f", {count(result.dropped, 'row')} left out on which one has none"
+        dropped = count(result.dropped, "row")
+        text += f", {dropped} left out on which one has none"
     return [f"{text}."]
 
 
@@ -214,7 +226,8 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
         table.loc[rows, "in_mcs"] = bool(p >= bar.size)
         # No draw at all beyond what was seen is a p-value below one draw, not zero.
         table.loc[rows, "mcs_p_value"] = max(p, 1.0 / draws_of_set)
-        table.loc[rows, "spa_p_value"] = max(ability.consistent, 1.0 / draws)
+        least_p = 1.0 / draws
+        table.loc[rows, "spa_p_value"] = max(ability.consistent, least_p)
     drawn = f"{draws:,} draws"
     if draws_of_set < draws:
         drawn += f", {draws_of_set:,} of the confidence set"

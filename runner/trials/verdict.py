@@ -89,14 +89,16 @@ def _refuse_twins(names: Sequence[str]) -> None:
     """
     twins = {name for name in names if names.count(name) > 1}
     if twins:
-        raise ValueError(f"jobs: {listed(twins)} given twice")
+        twins_text = listed(twins)
+        raise ValueError(f"jobs: {twins_text} given twice")
 
 
 def _trials(table: pd.DataFrame, copies: Mapping[str, str], bar: Bar) -> int:
     """Tests, those of copies left out, and for each job without a result those of the largest."""
     different = int((~table["job"].isin(copies)).sum())
     most = int(table.groupby("job").size().max()) if len(table) else 1
-    return different + bar.without_result * most
+    lost = bar.without_result * most
+    return different + lost
 
 
 def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
@@ -153,7 +155,9 @@ def _adjusted(
     pairs = zip(table["job"], table["term"], strict=True)
     reason = np.array([_reason(by_name[name], term, copies) for name, term in pairs], dtype=object)
     alone, joint, notes = _jointly(table, by_name, reason, bar, trials)
-    judged = np.isfinite(alone) & np.isfinite(joint)
+    has_alone = np.isfinite(alone)
+    has_joint = np.isfinite(joint)
+    judged = has_alone & has_joint
     counted = ~table["job"].isin(copies).to_numpy(dtype=bool)
     p = np.where(judged, alone, np.nan)
     columns = {}
@@ -161,7 +165,9 @@ def _adjusted(
         columns[name] = np.full(len(p), np.nan)
         columns[name][counted] = adjusted(p[counted], trials)
     hurdle = hurdles(p[counted], bar.level, trials).holm if trials else np.nan
-    passes = (columns["p_holm"] < bar.level) & (joint < bar.level)
+    is_holm = columns["p_holm"] < bar.level
+    is_joint = joint < bar.level
+    passes = is_holm & is_joint
     no_verdict = np.array(None, dtype=object)
     table = table.assign(
         p_dates=p,
@@ -196,15 +202,20 @@ def _jointly(
     joint = np.full(len(table), np.nan)
     t_of_fit = table["t_stat"].to_numpy(dtype=float)
     reason[(reason == "") & ~np.isfinite(t_of_fit)] = "no t-statistic"
-    known = np.flatnonzero(reason == "")
+    is_judged = reason == ""
+    known = np.flatnonzero(is_judged)
     if not len(known):
         return alone, joint, []
     psi = _contributions(table, jobs, known)
-    errors = table["std_error"].to_numpy(dtype=float)[known]
-    p_of_fit = table["p_value"].to_numpy(dtype=float)[known]
+    std_errors = table["std_error"].to_numpy(dtype=float)
+    errors = std_errors[known]
+    p_values = table["p_value"].to_numpy(dtype=float)
+    p_of_fit = p_values[known]
     of_units = [name for name, job in jobs.items() if over_units(job.coefficients)]
     # the error of a mean over units counts below, not its degrees of freedom
-    p_of_fit[table["job"].iloc[known].isin(of_units)] = np.nan
+    names = table["job"].iloc[known]
+    is_over_units = names.isin(of_units)
+    p_of_fit[is_over_units] = np.nan
     # Tests without a verdict take their share of the level, as trials without a result do.
     try:
         drawn = romano_wolf(psi, errors, bar.draws, bar.block, bar.seed, bar.horizon, trials)
@@ -217,7 +228,8 @@ def _jointly(
     joint[computed] = np.fmax(drawn.p_value, p_of_fit)[sound]
     reason[known[~sound]] = TOO_FEW_DATES
     dates = count(len(psi), "date")
-    return alone, joint, [f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {dates})."]
+    dates_text = f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {dates})."
+    return alone, joint, [dates_text]
 
 
 def _contributions(table: pd.DataFrame, jobs: Mapping[str, Job], tests: np.ndarray) -> np.ndarray:
@@ -256,13 +268,15 @@ def _metrics(tests: pd.DataFrame, trials: int, bar: Bar) -> dict[str, float]:
 
 
 def _below(p: pd.Series, level: float) -> int:
-    return int((p < level).sum())
+    is_below = p < level
+    return int(is_below.sum())
 
 
 def _withheld(tests: pd.DataFrame) -> pd.Series:
     """Whether each test has no verdict, and is no copy of another."""
     is_copy = tests["reason"].str.startswith(COPY)
-    return tests["p_dates"].isna() & ~is_copy
+    has_no_p = tests["p_dates"].isna()
+    return has_no_p & ~is_copy
 
 
 def sentence(
@@ -282,7 +296,8 @@ def sentence(
         tried = f"{count(trials, 'trial')}, none with a p-value" if trials else "no trial"
         sentences.append(f"Nothing was tested: {tried}.")
     reasons = tests.loc[_withheld(tests), "reason"]
-    sentences += sentences_of(reasons, n + withheld)
+    all_tests = n + withheld
+    sentences += sentences_of(reasons, all_tests)
     if copies:
         sentences.append(_on_copies(copies))
     return " ".join(sentences)
@@ -323,7 +338,8 @@ def _percent(level: float) -> str:
 def _lost(counts: Mapping[str, float]) -> str:
     """How many of the trials are not among the tests with a verdict; empty where all are."""
     trials = int(counts["trials"])
-    lost = trials - int(counts["tests"])
+    tests = int(counts["tests"])
+    lost = trials - tests
     if not lost:
         return ""
     kinds = "elsewhere or without a result"
@@ -344,7 +360,8 @@ def _family_wise(tests: pd.DataFrame, counts: Mapping[str, float], n: int, level
     if holm != romano_wolf or holm != len(kept):
         text += f" (Holm alone {holm:,}, Romano-Wolf alone {romano_wolf:,})"
     survivors = []
-    for term, jobs in kept.groupby("term", sort=False)["job"]:
+    by_term = kept.groupby("term", sort=False)
+    for term, jobs in by_term["job"]:
         noun = "job" if len(jobs) == 1 else "jobs"
         survivors.append(f"{term} in {noun} {listed(jobs)}")
     return f"{text}: {'; '.join(survivors)}" if survivors else text
@@ -354,6 +371,7 @@ def _some(passing: int, total: int, singular: str, several: str) -> str:
     """How many of them, with the verb."""
     if passing == 0:
         return f"none {singular}"
-    if passing == total and total > 1:
+    all_pass = passing == total
+    if all_pass and total > 1:
         return f"all {passing:,} {several}"
     return f"{passing:,} {singular if passing == 1 else several}"

@@ -76,7 +76,7 @@ def objective(
 
 
 def main() -> None:
-    from runner.models.cross_asset import choose
+    from runner.estimators.penalised.cross_validated import choose
 
     ret = returns(sys.argv[1] if len(sys.argv) > 1 else None)
     print(

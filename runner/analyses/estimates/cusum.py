@@ -57,9 +57,11 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     eigenvalues = np.linalg.eigvalsh(ZZ)
     smallest = eigenvalues[:, 0]
     largest = eigenvalues[:, -1]
-    determined = smallest > RANK_TOLERANCE * largest
+    least = RANK_TOLERANCE * largest
+    determined = smallest > least
     first = np.argmax(determined)
-    start = max(k, 1 + int(first))
+    first_determined = 1 + int(first)
+    start = max(k, first_determined)
     if n - start < LEAST:
         raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
     z = Z[start:]
@@ -74,7 +76,8 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     forecast = np.einsum("tk,tk->t", z, b)
     error = y[start:] - forecast
     leverage = np.einsum("tk,tk->t", z, inverse_z)
-    scale = np.sqrt(1.0 + leverage)
+    variance = 1.0 + leverage
+    scale = np.sqrt(variance)
     return np.asarray(error / scale)
 
 
@@ -88,7 +91,8 @@ def _orthonormal(X: np.ndarray) -> np.ndarray:
     if condition > 1.0 / RANK_TOLERANCE:
         raise NotEstimable("the columns are collinear")
     n = len(X)
-    return Q * np.sqrt(n)
+    root_rows = np.sqrt(n)
+    return Q * root_rows
 
 
 def cusum_test(w: np.ndarray) -> Cusum:
@@ -122,8 +126,11 @@ def crossing(a: float) -> float:
     if a < FORMULA_FROM:
         return 1.0 - SLOPE_BELOW * a
     below = ndtr(a)
-    beyond = 1.0 - ndtr(3.0 * a)
-    between = below + ndtr(5.0 * a) - 1.0
+    near = ndtr(3.0 * a)
+    beyond = 1.0 - near
+    beyond_line = ndtr(5.0 * a)
+    both_sides = below + beyond_line
+    between = both_sides - 1.0
     above = 1.0 - below
     reflected = np.exp(-4.0 * a**2) * between
     both = np.exp(-16.0 * a**2) * above

@@ -81,7 +81,8 @@ class System:
         """Degrees of freedom of the covariance; with lags, the equivalent ones of Bartlett's."""
         lags = np.arange(1, self.lags + 1)
         weights = 1.0 - lags / (self.lags + 1.0)
-        squared = float(weights @ weights)
+        squared_weights = weights @ weights
+        squared = float(squared_weights)
         _, k = self.b.shape
         df = self.dates - k
         return int(df / (1.0 + 2.0 * squared))
@@ -144,7 +145,8 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     rows = [_test(system, known, tested) for tested in tests]
     table = pd.DataFrame(rows, columns=EQUALITY)
     metrics = {}
-    single_terms = table.head(len(chosen))
+    first_rows = len(chosen)
+    single_terms = table.head(first_rows)
     for row in single_terms.to_dict("records"):
         term = row["term"]
         metrics[f"p_{term}"] = row["p_value"]
@@ -172,7 +174,8 @@ def _system(study: Study) -> System:
         influence_of_cells = _influence(solution, kind)
         np.add.at(influence[:, u], t, influence_of_cells)
         dates_of_unit = np.unique(t)
-        dates = min(dates, len(dates_of_unit))
+        dates_of_this = len(dates_of_unit)
+        dates = min(dates, dates_of_this)
     lags = model.cov_lags
     if lags is None:
         lags = default_lags(dates, panel.horizon)
@@ -277,7 +280,8 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
     m = len(positions)
     d = system.dates
     if U < 2:
-        return {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
+        units = count(U, "unit")
+        return {"reason": f"{units} with errors; needs at least 2"}
     differences = U - 1
     q = differences * m
     p = differences
@@ -292,7 +296,8 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
         return {"reason": f"{system.kind} does not exist: a row has leverage 1"}
     first = np.ones(differences)
     others = np.eye(differences)
-    less_first = np.column_stack([-first, others])
+    pair = [-first, others]
+    less_first = np.column_stack(pair)
     R = np.kron(less_first, np.eye(m))
     restriction = Restriction(EQUAL, chosen * U, R, np.zeros(q))
     estimates = system.b[:, positions]
@@ -302,7 +307,8 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
     except NotEstimable as error:
         return {"reason": str(error)}
     df = v - p + 1
-    f = test.f_stat * (d - k) / d * df / v
+    statistic = test.f_stat * (d - k)
+    f = statistic / d * df / v
     p_value = fdtrc(q, df, f)
     row: Row = {"wald": test.f_stat * q, "f_stat": f, "p_value": float(p_value)}
     return row | {"df_num": q, "df_den": df, "reason": ""}
@@ -310,11 +316,14 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
 
 def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
     """A sentence per test, the tests without an answer, and the units that are not compared."""
-    units = count(len(system.units), noun)
+    number_of_units = len(system.units)
+    units = count(number_of_units, noun)
     rows = table.to_dict("records")
     words = [_sentence(row, units) for row in rows if not row["reason"]]
-    failed = table[table["reason"] != ""]
-    for reason, part in failed.groupby("reason", sort=False):
+    has_failed = table["reason"] != ""
+    failed = table[has_failed]
+    by_reason = failed.groupby("reason", sort=False)
+    for reason, part in by_reason:
         terms = "; ".join(part["term"])
         words.append(f"Equality of {terms} was not tested: {reason}.")
     omitted = [f"{name} ({reason})" for name, reason in system.omitted.items()]

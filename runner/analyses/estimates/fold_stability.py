@@ -144,15 +144,20 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     if scope == "mean":
         is_unit = fit.coefficients["scope"].isin(["asset", "group"])
         each = fit.coefficients[is_unit]
-        if each["unit"].nunique() <= MOST_UNITS:
-            table = pd.concat([table, each])
+        units_in_table = each["unit"].nunique()
+        if units_in_table <= MOST_UNITS:
+            both_tables = [table, each]
+            table = pd.concat(both_tables)
     train_dates = study.panel.dates[fold.train]
     key = ["scope", "unit", "term"]
     on_all_rows = study.fit.coefficients.set_index(key)["estimate"]
     rows = pd.MultiIndex.from_frame(table[key])
-    all_rows = on_all_rows.reindex(rows).to_numpy()
+    of_rows = on_all_rows.reindex(rows)
+    all_rows = of_rows.to_numpy()
     estimates = table["estimate"].to_numpy()
-    same_sign = np.sign(estimates) == np.sign(all_rows)
+    sign = np.sign(estimates)
+    sign_on_all = np.sign(all_rows)
+    same_sign = sign == sign_on_all
     is_mean = table["scope"] == "mean"
     units = np.where(is_mean, units_of(fit), 1)
     first = train_dates[0]
@@ -190,12 +195,14 @@ def _signs(summary: pd.DataFrame, folds: int) -> list[str]:
     changing = summary[changes_sign]
     terms = count(len(summary), "term")
     words = [f"{len(changing):,} of {terms} change their sign in some fold."]
-    shown = changing.head(MOST_TERMS).itertuples()
+    largest = changing.head(MOST_TERMS)
+    shown = largest.itertuples()
     return words + [_term_sentence(row, folds) for row in shown]
 
 
 def _term_sentence(row: Any, folds: int) -> str:
-    agreeing = round(row.same_sign * folds)
+    folds_agreeing = row.same_sign * folds
+    agreeing = round(folds_agreeing)
     sign = _sign(row.all_rows)
     folds_text = count(folds, "fold")
     signs = f"{sign} on all rows and in {agreeing:,} of {folds_text}"

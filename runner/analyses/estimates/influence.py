@@ -92,18 +92,23 @@ class Whole(NamedTuple):
         from scipy.linalg import solve_triangular
 
         k = len(self.b)
-        leverage = np.sum(solve_triangular(self.R, X.T, trans="T") ** 2, axis=0)
+        solved = solve_triangular(self.R, X.T, trans="T")
+        leverage = np.sum(solved**2, axis=0)
         left = 1.0 - leverage
-        left[left <= ALONE] = np.nan
+        is_alone = left <= ALONE
+        left[is_alone] = np.nan
         error_variance = self.ssr / self.df
         variance_within = error_variance * left
-        within = u / np.sqrt(variance_within)
+        deviation = np.sqrt(variance_within)
+        within = u / deviation
         with np.errstate(divide="ignore", invalid="ignore"):
             squared = within**2
-            df_without = np.maximum(self.df - squared, 0.0)
+            degrees = self.df - squared
+            df_without = np.maximum(degrees, 0.0)
             studentised = within * np.sqrt((self.df - 1.0) / df_without)
             odds = leverage / left
-            cook = squared * odds / k
+            of_all_terms = squared * odds
+            cook = of_all_terms / k
             root_odds = np.sqrt(odds)
             dffits = studentised * root_odds
         return Measures(leverage, studentised, cook, dffits)
@@ -123,8 +128,11 @@ class Whole(NamedTuple):
         leverage = half @ half
         left = 1.0 - leverage
         move = inverse @ half * u / left
-        ssr = self.ssr - u**2 / left
-        variance = max(ssr / (self.df - 1.0), 0.0)
+        explained_by_row = u**2 / left
+        ssr = self.ssr - explained_by_row
+        degrees = self.df - 1.0
+        variance_without = ssr / degrees
+        variance = max(variance_without, 0.0)
         scale = np.sum(inverse**2, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             variances = variance * scale
@@ -172,7 +180,8 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
     if distance.isna().all():
         raise DataError(f"model: no regression has residuals; {table['reason'].iloc[0]}")
     regressions = table.drop_duplicates("unit")
-    n = int(regressions["n_obs"].sum())
+    rows_used = regressions["n_obs"].sum()
+    n = int(rows_used)
     over: dict[str, int] = dict(zip(BOUNDS, exceeding.tolist(), strict=True))
     metrics = {}
     for name, rows_over in over.items():
@@ -223,14 +232,18 @@ def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part
     """The rows of one regression in blocks of dates, in order of time."""
     from runner.estimators.estimation import design
 
-    size = max(1, CELLS // len(unit.assets))
+    assets = len(unit.assets)
+    rows_of_block = CELLS // assets
+    size = max(1, rows_of_block)
     for start in range(0, len(unit.rows), size):
-        block = unit._replace(rows=unit.rows[start : start + size])
+        rows = unit.rows[start : start + size]
+        block = unit._replace(rows=rows)
         t, i = block.cells(panel)
         if len(t):
             X = design(panel, t, i, model.regressors, model.constant)
             y = panel.y[t, i]
-            u = y - X @ b
+            fitted = X @ b
+            u = y - fitted
             yield Part(t, i, X, u)
 
 
@@ -253,13 +266,15 @@ def exact(whole: Whole) -> bool:
 
     terms = whole.R * whole.b
     explained = float(np.sum(terms**2))
-    return whole.ssr <= EXACT_FIT * explained
+    least = EXACT_FIT * explained
+    return whole.ssr <= least
 
 
 def _exceeding(measures: Measures, n: int, k: int) -> np.ndarray:
     """How many rows exceed each bound, in the order of BOUNDS."""
     cook = measures.cook > 4.0 / n
-    leverage = measures.leverage > 2.0 * k / n
+    mean_twice = 2.0 * k / n
+    leverage = measures.leverage > mean_twice
     bound = 2.0 * np.sqrt(k / n)
     dffits = np.abs(measures.dffits) > bound
     studentised = np.abs(measures.studentised) > STUDENTISED
@@ -337,7 +352,8 @@ def _words(table: pd.DataFrame, over: dict[str, int], n: int) -> list[str]:
         words.append(f"{alone} with a leverage of 1: each is fitted by a term of its own.")
     has_reason = table["reason"].ne("")
     without_rows = table["date"].isna()
-    lost = table[has_reason & without_rows]
+    is_lost = has_reason & without_rows
+    lost = table[is_lost]
     if len(lost):
         regressions = count(len(lost), "regression")
         reason = lost["reason"].iloc[0]
@@ -352,7 +368,8 @@ def _over_sentence(over: dict[str, int], n: int, units: int) -> str:
         rows += f" of {units:,} regressions"
     cook = over["cook"]
     studentised = over["studentised"]
-    normal = f"{NORMAL_BEYOND * n:,.0f}"
+    expected = NORMAL_BEYOND * n
+    normal = f"{expected:,.0f}"
     return (
         f"{cook:,} of {rows} ({percent(cook / n)}) have a Cook's distance above 4 / n, "
         f"{studentised:,} a studentised residual beyond 3 "

@@ -106,8 +106,10 @@ def _beside(restricted: Fit, full: Fit, tested: str) -> pd.DataFrame:
 
     A unit without has the first reason that there is.
     """
-    quality_full = _of_unit(full).add_suffix("_full")
-    quality_restricted = _of_unit(restricted).add_suffix("_restricted")
+    of_full = _of_unit(full)
+    quality_full = of_full.add_suffix("_full")
+    of_restricted = _of_unit(restricted)
+    quality_restricted = of_restricted.add_suffix("_restricted")
     quality = quality_full.join(quality_restricted)
     quality = quality.rename(columns={"n_obs_full": "n_obs"})
     is_tested = full.hypotheses["hypothesis"] == tested
@@ -135,7 +137,9 @@ def _of_unit(fit: Fit) -> pd.DataFrame:
     constants = coefficients[is_constant].set_index(key)
     alpha = constants["estimate"].rename("alpha")
     quality = fit.quality.set_index(key)
-    return quality[["n_obs", *QUALITY, "reason"]].join(alpha)
+    columns = ["n_obs", *QUALITY, "reason"]
+    of_unit = quality[columns]
+    return of_unit.join(alpha)
 
 
 def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
@@ -144,7 +148,8 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
     *others, last = extra
     names = listed(extra)
     if others and len(extra) <= LISTED:
-        names = f"{listed(others)} and {last}"
+        all_but_last = listed(others)
+        names = f"{all_but_last} and {last}"
     if rows.empty:
         reasons = table["reason"].unique()
         return [f"{names} could not be tested: {listed(reasons)}."]
@@ -158,7 +163,8 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
         answer = _answer_of_one(rows.iloc[0], test)
     else:
         answer = _answer_of_several(rows, units, test)
-    quality = _quality_sentence(rows, len(extra))
+    added = len(extra)
+    quality = _quality_sentence(rows, added)
     return [f"{subject}: {answer}.", quality]
 
 

@@ -70,7 +70,8 @@ def annualised(mean: float, rows_per_year: float) -> float:
 
 def annualised_volatility(variance: float, rows_per_year: float) -> float:
     """Standard deviation a year of uncorrelated returns with this variance per row."""
-    return float(np.sqrt(variance * rows_per_year))
+    variance_a_year = variance * rows_per_year
+    return float(np.sqrt(variance_a_year))
 
 
 def capm_implied(beta: float, premium: float) -> float:
@@ -131,7 +132,8 @@ def performance(
     table = pd.DataFrame(rows, columns=PERFORMANCE)
     means = table[LOGGED].mean()
     metrics = {str(name): float(value) for name, value in means.items()}
-    excess = bool(study.settings.get("risk_free"))
+    risk_free = study.settings.get("risk_free")
+    excess = bool(risk_free)
     words = _performance_words(table, year, excess)
     return Finding(table, metrics, words, "security_market_line")
 
@@ -183,7 +185,8 @@ def _numbers(
     both = np.stack([x, y])
     covariances = np.cov(both, ddof=1)
     (market_variance, covariance), (_, variance) = covariances
-    capm_beta = float(covariance / market_variance)
+    beta = covariance / market_variance
+    capm_beta = float(beta)
     constant = terms.loc["const"]
     alpha = constant["estimate"]
     numbers = {"alpha": alpha, "t_stat": constant["t_stat"]}
@@ -191,7 +194,8 @@ def _numbers(
     numbers["p_value"] = constant["p_value"]
     numbers["beta"] = terms.loc[market, "estimate"]
     specific_share = 1.0 - r2
-    systematic = max(r2, 0.0) * variance
+    explained_share = max(r2, 0.0)
+    systematic = explained_share * variance
     specific = specific_share * variance
     numbers["systematic_share"] = r2
     numbers["specific_share"] = specific_share
@@ -212,7 +216,8 @@ def _numbers(
 
 def yearly(value: float) -> str:
     """A return or volatility a year, in percent."""
-    in_percent = number(100.0 * value, 3)
+    percentage = 100.0 * value
+    in_percent = number(percentage, 3)
     return f"{in_percent} %"
 
 
@@ -310,7 +315,9 @@ def yearly_range(rows: pd.DataFrame, column: str) -> str:
     high = rows.iloc[highest]
     least = yearly(low[column])
     greatest = yearly(high[column])
-    return f"from {least} ({low['unit']}) to {greatest} ({high['unit']})"
+    unit_of_least = low["unit"]
+    unit_of_greatest = high["unit"]
+    return f"from {least} ({unit_of_least}) to {greatest} ({unit_of_greatest})"
 
 
 def style_box(
@@ -393,8 +400,10 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     values = table["value"].fillna("")
     has_size = sizes != ""
     has_value = values != ""
-    tested = table[has_size & has_value]
-    level_text = f"at {100.0 * level:g} %"
+    is_tested = has_size & has_value
+    tested = table[is_tested]
+    level_in_percent = 100.0 * level
+    level_text = f"at {level_in_percent:g} %"
     if tested.empty:
         return ["No style: no unit has tests of both loadings."]
     if len(tested) == 1:
@@ -406,7 +415,8 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     styles = tested["size"].combine(tested["value"], style_name)
     words = []
     for name, units in tested["unit"].groupby(styles, sort=False):
-        capitalised = name[0].upper() + name[1:]
+        initial = name[0].upper()
+        capitalised = initial + name[1:]
         names = listed(units)
         words.append(f"{capitalised} {level_text}: {names}.")
     return words
@@ -415,5 +425,6 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
 def _loading_text(row: pd.Series, axis: str) -> str:
     loading = number(row[f"{axis}_loading"], 3)
     t = t_text(row[f"{axis}_t_stat"])
-    factor = row[f"{axis}_term"]
+    column = f"{axis}_term"
+    factor = row[column]
     return f"{factor} {loading}, t {t}"

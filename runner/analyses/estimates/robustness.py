@@ -82,7 +82,8 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
     rejected = joint < level
     metrics["reset_rejected_share"] = rejected.mean()
     words = []
-    for term, part in single.groupby("term", sort=False):
+    by_term = single.groupby("term", sort=False)
+    for term, part in by_term:
         words.append(_relations(str(term), part, level))
     rejections_text = rejections(joint, level)
     words.append(f"RESET of all factors together {rejections_text} ({cov} errors).")
@@ -104,10 +105,13 @@ def _tests_of_asset(
     X = asset.X
     y = asset.y
     b, *_ = np.linalg.lstsq(X, y, rcond=None)
-    for j, term in enumerate(factors.terms[1:], start=1):
+    slopes_terms = factors.terms[1:]
+    numbered = enumerate(slopes_terms, start=1)
+    for j, term in numbered:
         column = X[:, j]
         others = np.delete(X, j, axis=1)
-        slope, no_slope = tested(added, others, column[:, None], [term], y, cov, lags)
+        without = column[:, None]
+        slope, no_slope = tested(added, others, without, [term], y, cov, lags)
         shape, no_shape = tested(reset, X, y, column, cov, lags)
         slope_p = _p_value(slope)
         shape_p = _p_value(shape)
@@ -171,7 +175,8 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     panel = factors.panel
     params = factors.params
     names = factors.terms[1:]
-    estimated = np.isfinite(params).all(axis=1)
+    is_finite = np.isfinite(params)
+    estimated = is_finite.all(axis=1)
     use = panel.valid & estimated
     rows = use.any(axis=1)
     usable = int(rows.sum())
@@ -181,7 +186,8 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     F = shared_factors(panel, names)
     constants = params[:, 0]
     loadings = params[:, 1:]
-    u = panel.y - constants - F @ loadings.T
+    explained = F @ loadings.T
+    u = panel.y - constants - explained
     use = use[rows]
     used_residuals = u[rows]
     residual = _mean_over_assets(used_residuals, use)
@@ -193,7 +199,8 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
         line = slope * factor
         partial = residual + line
         table += _groups(term, factor, partial, line, groups)
-    return Finding(pd.DataFrame(table), picture="factor_shape")
+    shape = pd.DataFrame(table)
+    return Finding(shape, picture="factor_shape")
 
 
 def _mean_over_assets(values: np.ndarray, use: np.ndarray) -> np.ndarray:
@@ -245,7 +252,8 @@ def omitted_factor(
     from runner.models.factor_model import common, marchenko_pastur_edge
 
     panel = study.panel
-    u = np.where(panel.valid, panel.y - study.fitted, np.nan)
+    residuals_of_all = panel.y - study.fitted
+    u = np.where(panel.valid, residuals_of_all, np.nan)
     n_dates = len(panel.dates)
     every_row = np.arange(n_dates)
     has_residuals = _has_residuals(u, panel)
@@ -281,8 +289,10 @@ def _has_residuals(u: np.ndarray, panel: Panel) -> np.ndarray:
     y = np.where(panel.valid, panel.y, 0.0)
     ssr = np.nansum(u**2, axis=0)
     squares = np.nansum(y**2, axis=0)
-    varies = ssr > EXACT_FIT * squares
-    known = np.isfinite(u).any(axis=0)
+    least = EXACT_FIT * squares
+    varies = ssr > least
+    has_residual = np.isfinite(u)
+    known = has_residual.any(axis=0)
     return known & varies
 
 
@@ -337,7 +347,8 @@ def multicollinearity(study: Study) -> Finding:
     vif = np.array([test.statistic for test in inflation])
     table = pd.DataFrame({"term": names, "vif": vif})
     table["error_widened"] = np.sqrt(vif)
-    table["r2_on_others"] = 1.0 - 1.0 / vif
+    unexplained = 1.0 / vif
+    table["r2_on_others"] = 1.0 - unexplained
     table["largest_correlation"] = np.nan
     table["with_term"] = ""
     if len(names) > 1:

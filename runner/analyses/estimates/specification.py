@@ -97,7 +97,8 @@ def reset(X: np.ndarray, y: np.ndarray, combination: np.ndarray, cov: str, lags:
     z = (combination - combination.mean()) / combination.std()
     square = z**2
     cube = z**3
-    powers = np.column_stack([square, cube])
+    columns = [square, cube]
+    powers = np.column_stack(columns)
     return added(X, powers, ["the square", "the cube"], y, cov, lags)
 
 
@@ -147,7 +148,8 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
     s = rows / n
     V_inverse_S = np.linalg.solve(V, S.T).T
     squared = np.einsum("tk,tk->t", S, V_inverse_S)
-    variance = s * (1.0 - s)
+    left_share = 1.0 - s
+    variance = s * left_share
     path = squared / variance
     position = path.argmax()
     statistic = path[position]
@@ -176,15 +178,19 @@ def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
     generator = np.random.default_rng(0)
     rows = _untrimmed(steps, trim)
     s = rows / steps
-    variance = s * (1.0 - s)
+    left_share = 1.0 - s
+    variance = s * left_share
     largest = np.zeros(draws)
     path_size = steps * k
     paths_of_chunk = CHUNK // path_size
     size = max(1, paths_of_chunk)
     for start in range(0, draws, size):
-        paths = min(size, draws - start)
+        draws_left = draws - start
+        paths = min(size, draws_left)
         increments = generator.standard_normal((paths, steps, k))
-        walk = increments.cumsum(axis=1) / np.sqrt(steps)
+        sums = increments.cumsum(axis=1)
+        root_steps = np.sqrt(steps)
+        walk = sums / root_steps
         end = walk[:, -1:]
         bridge = walk[:, rows - 1] - s[:, None] * end
         squared = np.sum(bridge**2, axis=2)
@@ -201,7 +207,8 @@ def shared(u: np.ndarray, permutations: int, seed: int) -> Shared:
     factor (Buja, Eyuboglu 1992).
     """
     generator = np.random.default_rng(seed)
-    observed = np.array(_common(u))
+    common = _common(u)
+    observed = np.array(common)
     permuted = []
     for _ in range(permutations):
         u_permuted = generator.permuted(u, axis=0)
@@ -250,7 +257,8 @@ def relation(slope_p: float, shape_p: float, level: float) -> str:
 
 def windows(rows: int, window: int, step: int) -> Sequence[np.ndarray]:
     """Positions of the rows of each window, the last one ending with the last row."""
-    left_out = (rows - window) % step
+    after_first = rows - window
+    left_out = after_first % step
     first_end = window + left_out
     ends = range(first_end, rows + 1, step)
     return [np.arange(end - window, end) for end in ends]

@@ -135,8 +135,9 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
     by_asset = table.drop_duplicates("unit")
     p = by_asset["p_value"].dropna()
     lost = len(by_asset) - len(p)
+    answer = rejections(p, level)
     words = [
-        f"The CUSUM test of constant coefficients {rejections(p, level)} "
+        f"The CUSUM test of constant coefficients {answer} "
         "(equal variances, no serial correlation)."
     ]
     if lost:
@@ -163,7 +164,8 @@ def _path(asset: Asset | str, factors: Factors, crossed_line: float) -> pd.DataF
         w = recursive_residuals(asset.X, asset.y)
         test = cusum_test(w)
     except NotEstimable as error:
-        row = key | {"reason": str(error)}
+        reason = str(error)
+        row = key | {"reason": reason}
         return pd.DataFrame([row], columns=CUSUM)
     m = len(w)
     points = min(m, MOST_POINTS)

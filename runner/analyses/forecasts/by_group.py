@@ -53,9 +53,11 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
         usable = panel.valid & members
         y = panel.scored[usable]
         assets = members.any(axis=0)
-        row = {"scope": "group", "unit": name, "assets": int(assets.sum()), "n_obs": len(y)}
+        assets_in_group = int(assets.sum())
+        row = {"scope": "group", "unit": name, "assets": assets_in_group, "n_obs": len(y)}
         row |= _distribution(y)
-        part = predictions[group_of_row == k]
+        is_of_group = group_of_row == k
+        part = predictions[is_of_group]
         row |= _scores(part)
         rows.append(row)
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -90,18 +92,22 @@ def risk_by_group(
     # each pair of period and group is one bin
     groups = len(names)
     bins = len(periods) * groups
-    bin_of_cell = period_of_date[:, None] * groups + labels.codes
+    first_bin = period_of_date[:, None] * groups
+    bin_of_cell = first_bin + labels.codes
     t = _dates(predictions, panel)
     i = _positions(predictions, panel)
     scored_bins = bin_of_cell[t, i]
     actual, forecast, _ = columns(predictions)
     usable = panel.valid
-    n, y_sum = _sums(bin_of_cell[usable], bins, panel.scored[usable])
+    bins_used = bin_of_cell[usable]
+    scored = panel.scored[usable]
+    n, y_sum = _sums(bins_used, bins, scored)
     n_scored, actual_sum, forecast_sum = _sums(scored_bins, bins, actual, forecast)
     filled = np.flatnonzero(n)
     period_of_bin = filled // groups
     group_of_bin = filled % groups
-    period_names = periods.astype(str).to_numpy()
+    names_of_periods = periods.astype(str)
+    period_names = names_of_periods.to_numpy()
     group_names = np.asarray(names)
     with np.errstate(invalid="ignore"):
         mean = y_sum / n
@@ -197,4 +203,6 @@ def _range_text(rows: pd.DataFrame, column: str) -> str:
     high = rows.iloc[-1]
     least = number(low[column])
     greatest = number(high[column])
-    return f"from {least} ({low['unit']}) to {greatest} ({high['unit']})"
+    unit_of_least = low["unit"]
+    unit_of_greatest = high["unit"]
+    return f"from {least} ({unit_of_least}) to {greatest} ({unit_of_greatest})"

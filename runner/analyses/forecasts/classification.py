@@ -259,7 +259,8 @@ def log_loss(y: np.ndarray, p: np.ndarray) -> float:
     of_ones = xlogy(y, p)
     of_zeros = xlog1py(1.0 - y, -p)
     log_likelihood = of_ones + of_zeros
-    return float(-np.mean(log_likelihood))
+    mean_log_likelihood = np.mean(log_likelihood)
+    return float(-mean_log_likelihood)
 
 
 def auc(y: np.ndarray, p: np.ndarray) -> float:
@@ -336,11 +337,15 @@ def roc(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame({"x": [], "y": [], "threshold": []})
     changes = np.diff(descending) != 0.0
     last = np.flatnonzero(np.append(changes, True))
-    points = min(len(last), MOST_POINTS)
-    shown = np.linspace(0, len(last) - 1, points).astype(int)
-    last = last[np.unique(shown)]
+    drawable = len(last)
+    points = min(drawable, MOST_POINTS)
+    even = np.linspace(0, len(last) - 1, points)
+    shown = even.astype(int)
+    distinct = np.unique(shown)
+    last = last[distinct]
     ones_above = np.append(0.0, ones_so_far[last])
-    rows_above = np.append(0.0, last + 1.0)
+    rows_of_last = last + 1.0
+    rows_above = np.append(0.0, rows_of_last)
     zeros_above = rows_above - ones_above
     false_positive_rate = zeros_above / zeros
     table = pd.DataFrame({"x": false_positive_rate})
@@ -361,14 +366,16 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
     edges = quantiles[1:-1]
     group = np.searchsorted(edges, p)
     rows = pd.DataFrame({"x": p, "y": y, "rows": 1.0})
-    sums = rows.groupby(group).sum()
+    by_group = rows.groupby(group)
+    sums = by_group.sum()
     n = sums["rows"]
     share = sums["y"] / n
     shrinkage = 1 + Z95**2 / n
     centre = (share + Z95**2 / (2 * n)) / shrinkage
     variance = share * (1 - share) / n + Z95**2 / (4 * n**2)
     standard_error = np.sqrt(variance)
-    half = Z95 / shrinkage * standard_error
+    widening = Z95 / shrinkage
+    half = widening * standard_error
     mean_probability = sums["x"] / n
     table = pd.DataFrame({"x": mean_probability, "y": share})
     table["low"] = centre - half
@@ -396,7 +403,8 @@ def _words(row: pd.Series) -> list[str]:
     scores = f"The Brier score is {score} beside {naive_score} of the share of ones"
     area = row["auc"]
     if not np.isnan(area):
-        scores += f", the AUC is {number(area, 3)}"
+        area_text = number(area, 3)
+        scores += f", the AUC is {area_text}"
     return [classes, f"{scores}; no test was made of these."]
 
 

@@ -55,14 +55,16 @@ def confidence_set(
     length = block_of(dates, study.panel.horizon, block)
     p = may_be_best(losses, draws, length, seed)
     mse = losses.mean().to_numpy()
-    table = pd.DataFrame({"model": losses.columns, "mse": mse, "rmse": np.sqrt(mse)})
+    rmse = np.sqrt(mse)
+    table = pd.DataFrame({"model": losses.columns, "mse": mse, "rmse": rmse})
     p_values = p.to_numpy()
     table["p_value"] = p_values
     table["included"] = p_values >= size
     table = table.sort_values("mse", kind="stable", ignore_index=True)
     table["dates"] = dates
     table["block"] = length
-    included = int(table["included"].sum())
+    is_included = table["included"].sum()
+    included = int(is_included)
     metrics = {"included": included, "run_p_value": float(p[RUN])}
     sentence = _sentence(table, size)
     return Finding(table, metrics, [sentence])
@@ -72,7 +74,8 @@ def _sentence(table: pd.DataFrame, size: float) -> str:
     """Which models the set holds."""
     included = table["included"]
     names = table.loc[included, "model"]
-    kept = ", ".join(map(str, names))
+    name_texts = map(str, names)
+    kept = ", ".join(name_texts)
     first = table.iloc[0]
     dates = int(first["dates"])
     length = first["block"]
@@ -120,7 +123,8 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     dates = int(known.sum())
     if dates < FEWEST:
         raise DataError(f"validation: {dates} dates with a forecast of every model; needs {FEWEST}")
-    n = use.sum(axis=1)[known]
+    used = use.sum(axis=1)
+    n = used[known]
     known_rows = rows[known]
     order = np.argsort(known_rows)
     losses = {}
@@ -164,7 +168,8 @@ def _competing(
         )
     base = study.given or study.model
     if not is_dataclass(base):
-        kind = type(study.model).__name__
+        type_of_model = type(study.model)
+        kind = type_of_model.__name__
         raise DataError(f"models: {kind} is no dataclass, so that no setting of it can differ")
     given: Any = base
     competing: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}

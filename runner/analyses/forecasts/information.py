@@ -38,7 +38,8 @@ def information(study: Study) -> Finding:
     table = _coefficients(predictions)
     rank_ic = table["rank_ic"]
     if rank_ic.isna().all():
-        most = int(table["assets"].max())
+        largest = table["assets"].max()
+        most = int(largest)
         raise DataError(
             f"no date has {FEWEST} assets whose forecasts and targets differ; "
             f"the most is {most} assets"

@@ -222,7 +222,8 @@ def _last_path(fold: Fold) -> int:
 def _sum_of_squares(errors: np.ndarray, use: np.ndarray) -> np.ndarray:
     """Sum of squared errors (t, N) over the assets in use on each row."""
     squares = np.where(use, errors**2, 0.0)
-    return np.asarray(squares.sum(axis=1))
+    squared_by_date = squares.sum(axis=1)
+    return np.asarray(squared_by_date)
 
 
 def _mean_r2(squares: np.ndarray, naive_squares: np.ndarray) -> float:
@@ -230,8 +231,10 @@ def _mean_r2(squares: np.ndarray, naive_squares: np.ndarray) -> float:
     if not naive_squares.any():
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = 1.0 - squares / naive_squares
-    known = r2[naive_squares > 0.0]
+        relative = squares / naive_squares
+        r2 = 1.0 - relative
+    is_positive = naive_squares > 0.0
+    known = r2[is_positive]
     return float(known.mean())
 
 
@@ -278,7 +281,8 @@ def _refitted(
     fit = model.fit(panel, every_row)
     if not len(fit.coefficients):
         return {}
-    lost = expected - units_of(fit)
+    estimated = units_of(fit)
+    lost = expected - estimated
     if lost > 0:
         units = count(lost, "unit")
         return {COEFFICIENTS: f"{units} of {expected:,} not estimated"}
@@ -339,8 +343,11 @@ def _spread(values: np.ndarray, before: float) -> dict[str, float]:
     spread = {"mean": values.mean(), "q05": low, "q50": middle, "q95": high}
     spread["std"] = float("nan")
     if len(values) > 1:
-        spread["std"] = float(values.std(ddof=1))
-    same_sign = np.sign(values) == np.sign(before)
+        deviation = values.std(ddof=1)
+        spread["std"] = float(deviation)
+    sign = np.sign(values)
+    sign_before = np.sign(before)
+    same_sign = sign == sign_before
     share = np.mean(same_sign)
     spread["same_sign"] = float(share)
     return spread

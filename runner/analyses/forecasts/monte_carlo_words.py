@@ -17,7 +17,8 @@ CONSTANT = "coef/const"
 def metrics_of(table: pd.DataFrame) -> dict[str, float]:
     """Per way the mean score, and the least share of draws in which a slope keeps its sign."""
     metrics: dict[str, float] = {}
-    for kind, part in table.groupby("perturbation", sort=False):
+    by_kind = table.groupby("perturbation", sort=False)
+    for kind, part in by_kind:
         rows = part.set_index("quantity")
         slopes = rows.drop([CONSTANT, SCORE], errors="ignore")
         same_sign = slopes["same_sign"].astype(float)
@@ -52,10 +53,12 @@ def _signs(part: pd.DataFrame) -> str:
     """Which slope keeps its sign least often; all of them where there is one draw."""
     is_slope = ~part["quantity"].isin([CONSTANT, SCORE])
     is_drawn = part["draws"] > 0
-    slopes = part[is_slope & is_drawn]
+    is_drawn_slope = is_slope & is_drawn
+    slopes = part[is_drawn_slope]
     if slopes.empty:
         return ""
-    if slopes["draws"].max() == 1:
+    most_draws = slopes["draws"].max()
+    if most_draws == 1:
         has_turned = slopes["same_sign"] == 0.0
         turned = int(has_turned.sum())
         slope_count = count(len(slopes), "slope")
@@ -63,7 +66,8 @@ def _signs(part: pd.DataFrame) -> str:
     same_sign = slopes["same_sign"].astype(float)
     least = same_sign.idxmin()
     worst = slopes.loc[least]
-    draws = count(int(worst["draws"]), "draw")
+    draws_of_worst = int(worst["draws"])
+    draws = count(draws_of_worst, "draw")
     if worst["same_sign"] == 1.0:
         return f"every slope keeps its sign in all of {draws}"
     name = worst["quantity"].removeprefix("coef/")
@@ -76,7 +80,8 @@ def _score(part: pd.DataFrame) -> str:
     """The out-of-sample R2 over draws, and on the data as it is."""
     is_score = part["quantity"] == SCORE
     is_drawn = part["draws"] > 0
-    rows = part[is_score & is_drawn]
+    is_drawn_score = is_score & is_drawn
+    rows = part[is_drawn_score]
     if rows.empty:
         return ""
     row = rows.iloc[0]
@@ -97,11 +102,13 @@ def _ends(row: pd.Series) -> str:
 
 def _failed(part: pd.DataFrame) -> str:
     """How many draws failed, with the first reason."""
-    failed = int(part["failed"].max())
+    most_failed = part["failed"].max()
+    failed = int(most_failed)
     if not failed:
         return ""
     reasons = part["reason"]
-    given = reasons[reasons != ""]
+    is_given = reasons != ""
+    given = reasons[is_given]
     reason = given.iloc[0] if len(given) else ""
     draws = count(failed, "draw")
     return f"{draws} failed ({reason})"

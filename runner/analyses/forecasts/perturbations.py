@@ -79,7 +79,8 @@ def blurred(panel: Panel, noise: float, rng: np.random.Generator) -> Panel:
     T, N = panel.y.shape
     valid = panel.valid
     for k in range(X.shape[2]):
-        column = np.where(valid, X[:, :, k], np.nan)
+        x = X[:, :, k]
+        column = np.where(valid, x, np.nan)
         low = np.min(column, axis=1, where=valid, initial=np.inf)
         high = np.max(column, axis=1, where=valid, initial=-np.inf)
         same_on_row = low >= high
@@ -110,14 +111,16 @@ def delayed(panel: Panel, delay: int) -> Panel:
     X[delay:] = panel.X[:-delay]
     valid = panel.valid.copy()
     valid[:delay] = False
-    known = np.isfinite(X).all(axis=2)
+    is_finite = np.isfinite(X)
+    known = is_finite.all(axis=2)
     valid &= known
     return panel.with_arrays(X=X, valid=valid)
 
 
 def most(rows: int) -> int:
     """The longest mean block for so many rows."""
-    longest = np.ceil(LONGEST * rows)
+    share = LONGEST * rows
+    longest = np.ceil(share)
     return max(1, int(longest))
 
 
@@ -125,8 +128,11 @@ def block_of(rows: int, horizon: int, block: int | None) -> int:
     """Mean rows of a block: as given, or long enough for overlapping targets."""
     length = block
     if length is None:
-        cube_root = int(np.ceil(rows ** (1 / 3)))
-        length = max(cube_root, SPANS * horizon)
+        cube_root_of_rows = rows ** (1 / 3)
+        rounded = np.ceil(cube_root_of_rows)
+        cube_root = int(rounded)
+        spans = SPANS * horizon
+        length = max(cube_root, spans)
     longest = most(rows)
     return min(length, longest)
 

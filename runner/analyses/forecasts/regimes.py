@@ -61,8 +61,11 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     regime[is_unknown] = n_regimes
     horizon = study.panel.horizon
     rows = []
-    for k, name in enumerate([*names, UNKNOWN]):
-        part = predictions[regime == k]
+    every_name = [*names, UNKNOWN]
+    numbered = enumerate(every_name)
+    for k, name in numbered:
+        is_of_regime = regime == k
+        part = predictions[is_of_regime]
         row = _row(name, part, horizon)
         row["share"] = len(part) / len(predictions)
         rows.append(row)
@@ -110,7 +113,9 @@ def _names(thresholds: list[float]) -> list[str]:
     between = [f"{low:g} to {high:g}" for low, high in pairwise(thresholds)]
     lowest = thresholds[0]
     highest = thresholds[-1]
-    return [f"below {lowest:g}", *between, f"{highest:g} and above"]
+    first = f"below {lowest:g}"
+    last = f"{highest:g} and above"
+    return [first, *between, last]
 
 
 def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
@@ -118,7 +123,8 @@ def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
 
     is_empty = table["n_obs"] == 0
     filled = table[~is_empty]
-    score_texts = map(_score_text, filled.itertuples())
+    filled_rows = filled.itertuples()
+    score_texts = map(_score_text, filled_rows)
     scores = "; ".join(score_texts)
     words = [
         f"R2 against the {BENCHMARK} by {by}, {sample}: {scores}.",

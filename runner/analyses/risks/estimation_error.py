@@ -127,7 +127,8 @@ def _measured(
     sample = []
     failed = 0
     reason = ""
-    for seed in range(1, draws + 1):
+    seeds = range(1, draws + 1)
+    for seed in seeds:
         F, returns = source.sample(rows, seed)
         panel = _panel(study.panel, F, returns, names)
         try:
@@ -156,16 +157,21 @@ def _loadings(sample: list[Draw], confidence: float, rows: int) -> Row:
     gaps = np.array([draw.gaps for draw in sample])
     pairs = np.array([(draw.errors, draw.inside) for draw in sample])
     errors = pairs[:, 0]
-    inside = pairs[:, 1].reshape(draws, -1)
+    is_inside = pairs[:, 1]
+    inside = is_inside.reshape(draws, -1)
     coverage = np.mean(inside, axis=1)
     coverage_error = np.nan
     if draws > 1:
-        coverage_error = coverage.std(ddof=1) / np.sqrt(draws)
+        deviation = coverage.std(ddof=1)
+        root_draws = np.sqrt(draws)
+        coverage_error = deviation / root_draws
     rmse = float(np.sqrt(np.mean(gaps**2)))
-    bias = np.abs(gaps.mean(axis=0))
+    mean_gap = gaps.mean(axis=0)
+    bias = np.abs(mean_gap)
     loadings: Row = {"coverage": coverage.mean(), "coverage_error": coverage_error}
     loadings |= {"confidence": confidence, "bias": bias.mean(), "std_error": errors.mean()}
-    loadings |= {"rmse": rmse, "rmse_root_rows": rmse * np.sqrt(rows)}
+    scaled = rmse * np.sqrt(rows)
+    loadings |= {"rmse": rmse, "rmse_root_rows": scaled}
     return loadings
 
 
@@ -184,11 +190,17 @@ def _draw(model: Any, fit: Fit, panel: Panel, truth: FactorTruth, names: list[st
     factors = [names.index(term) for term in model.terms(panel.names) if term != "const"]
     true = truth.loadings[:, factors]
     table = fit.coefficients
-    slopes = table[(table["scope"] == "asset") & (table["term"] != "const")]
-    b = slopes["estimate"].to_numpy().reshape(true.shape)
-    errors = slopes["std_error"].to_numpy().reshape(true.shape)
-    low = slopes["ci_low"].to_numpy().reshape(true.shape)
-    high = slopes["ci_high"].to_numpy().reshape(true.shape)
+    is_asset = table["scope"] == "asset"
+    is_slope = table["term"] != "const"
+    slopes = table[is_asset & is_slope]
+    estimates = slopes["estimate"].to_numpy()
+    b = estimates.reshape(true.shape)
+    std_errors = slopes["std_error"].to_numpy()
+    errors = std_errors.reshape(true.shape)
+    ci_low = slopes["ci_low"].to_numpy()
+    low = ci_low.reshape(true.shape)
+    ci_high = slopes["ci_high"].to_numpy()
+    high = ci_high.reshape(true.shape)
     inside = (low <= true) & (true <= high)
     return Draw(b - true, errors, inside, by_factors, by_sample)
 
@@ -229,7 +241,8 @@ def _panel(like: Panel, F: np.ndarray, returns: np.ndarray, names: list[str]) ->
 
 
 def _words(row: Any) -> str:
-    rows = count(int(row["rows"]), "row")
+    rows_of_fit = int(row["rows"])
+    rows = count(rows_of_fit, "row")
     if np.isnan(row["covariance_error_factor"]):
         return f"{rows}: nothing could be estimated, {row['reason']}."
     by_factors = percent(row["covariance_error_factor"])
@@ -245,4 +258,5 @@ def _words(row: Any) -> str:
     if row["coverage_error"] >= 0.0:
         margin = f" (± {percent(Z95 * row['coverage_error'])})"
     held = f"intervals at {confidence} held {coverage} of the true loadings{margin}"
-    return f"{rows}: {held}, whose error is {number(row['rmse'], 3)}; {covariance}."
+    rmse = number(row["rmse"], 3)
+    return f"{rows}: {held}, whose error is {rmse}; {covariance}."

@@ -53,7 +53,9 @@ def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
     share = table["explained_share"]
     metrics = {"explained_share": share.mean(), "explained_share_least": share.min()}
     metrics["specific_volatility"] = table["specific_volatility"].mean()
-    words = [_explained_words(table, model), f"Variances and volatilities are {year.words}."]
+    explained = _explained_words(table, model)
+    said_of_year = f"Variances and volatilities are {year.words}."
+    words = [explained, said_of_year]
     return Finding(table, metrics, words, "explained_variance")
 
 
@@ -72,23 +74,27 @@ def _risk_table(model: FactorModel, assets: list[str], rows_per_year: float) -> 
     specific = rows_per_year * model.specific
     total = systematic + specific
     variances = {"total": total, "systematic": systematic, "specific": specific}
-    table = pd.DataFrame({"scope": "asset", "unit": assets})
+    columns = {"scope": "asset", "unit": assets}
+    table = pd.DataFrame(columns)
     at = model.assets
     table.loc[at, "n_obs"] = model.n_obs
     table.loc[at, "explained_share"] = systematic / total
     for name, variance in variances.items():
         table.loc[at, f"{name}_variance"] = variance
         table.loc[at, f"{name}_volatility"] = np.sqrt(variance)
-    table["n_obs"] = table["n_obs"].fillna(0).astype(int)
+    rows_of_asset = table["n_obs"].fillna(0)
+    table["n_obs"] = rows_of_asset.astype(int)
     estimated = np.isin(np.arange(len(table)), at)
     table["reason"] = np.where(estimated, "", "no estimates: see quality.csv")
     return table[RISK]
 
 
 def _explained_words(table: pd.DataFrame, model: FactorModel) -> str:
-    known = table.dropna(subset="explained_share").sort_values("explained_share")
+    with_share = table.dropna(subset="explained_share")
+    known = with_share.sort_values("explained_share")
     shares = known["explained_share"]
-    factors = count(len(model.names), "factor")
+    number_of_factors = len(model.names)
+    factors = count(number_of_factors, "factor")
     verb = "explains" if len(model.names) == 1 else "explain"
     explained = f"{factors} {verb} {percent(shares.mean())} of the variance in sample"
     if len(known) == 1:
@@ -100,7 +106,9 @@ def _explained_words(table: pd.DataFrame, model: FactorModel) -> str:
 
 
 def _share_text(row: pd.Series) -> str:
-    return f"{percent(row['explained_share'])} ({row['unit']})"
+    share = percent(row["explained_share"])
+    unit = row["unit"]
+    return f"{share} ({unit})"
 
 
 def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
@@ -131,11 +139,13 @@ def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     table["parameters"] = [factor_parameters(n, m), full_parameters(n), full_parameters(n)]
     table["condition_number"] = [condition(S) for S in matrices.values()]
     table["shrinkage"] = [np.nan, np.nan, shrinkage]
-    table["reason"] = np.where(np.isinf(table["condition_number"]), SINGULAR, "")
+    is_singular = np.isinf(table["condition_number"])
+    table["reason"] = np.where(is_singular, SINGULAR, "")
     metrics = {}
     for row in table.itertuples():
         metrics[f"condition_number_{row.estimator}"] = row.condition_number
-    return Finding(table, metrics, _covariance_words(table, m))
+    words = _covariance_words(table, m)
+    return Finding(table, metrics, words)
 
 
 def estimators(
@@ -162,7 +172,9 @@ def refuse_few(assets: int, rows: int, coverage: float) -> None:
         DataError: fewer than two assets or rows are left.
     """
     if assets < 2 or rows < 2:
-        left = f"{count(assets, 'asset')} on {count(rows, 'full row')}"
+        assets_text = count(assets, "asset")
+        rows_text = count(rows, "full row")
+        left = f"{assets_text} on {rows_text}"
         raise DataError(f"coverage: {coverage:g} leaves {left}; allowed: at least two of each")
 
 
@@ -183,7 +195,8 @@ def _covariance_words(table: pd.DataFrame, m: int) -> list[str]:
     )
     words = [parameters, _condition_sentence(by_estimator["condition_number"])]
     if left_out:
-        words.append(f"{count(left_out, 'asset')} left out: no estimates, or too few rows.")
+        assets_left_out = count(left_out, "asset")
+        words.append(f"{assets_left_out} left out: no estimates, or too few rows.")
     return words
 
 
@@ -228,11 +241,13 @@ def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     eigenvalues = np.linalg.eigvalsh(correlations)[::-1]
     edge = marchenko_pastur_edge(*y.shape)
     n = len(eigenvalues)
-    table = pd.DataFrame({"component": np.arange(1, n + 1), "eigenvalue": eigenvalues})
+    ranks = np.arange(1, n + 1)
+    table = pd.DataFrame({"component": ranks, "eigenvalue": eigenvalues})
     table["share"] = eigenvalues / n
     table["share_so_far"] = table["share"].cumsum()
     table["edge"] = edge
-    above = int((eigenvalues > edge).sum())
+    is_above = eigenvalues > edge
+    above = int(is_above.sum())
     first_share = eigenvalues[0] / n
     every = count(n, "eigenvalue")
     series = f"independent series of {count(len(rows), 'row')}"

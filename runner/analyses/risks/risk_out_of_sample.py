@@ -118,18 +118,22 @@ def risk_out_of_sample(
     year = year_of(study.panel.calendar, rows_per_year)
     folds = {fold.name: _fold(study, fold, portfolios, seed, coverage) for fold in study.folds}
     if len(folds) > 1:
-        folds = {"all": _together(list(folds.values())), **folds}
+        every_fold = list(folds.values())
+        of_all = _together(every_fold)
+        folds = {"all": of_all, **folds}
     rows = []
     for name, fold in folds.items():
         key = {"fold": name, "assets": fold.assets, "assets_left_out": fold.left_out}
         measures = _measured(fold.outcomes, year.rows, study.panel.horizon)
         rows += [key | row for row in measures]
     table = pd.DataFrame(rows, columns=TABLE)
-    first = table[table["fold"] == table["fold"].iloc[0]]
+    first_fold = table["fold"].iloc[0]
+    first = table[table["fold"] == first_fold]
     words = _words(first)
     if VOLATILITY in set(first["measure"]):
         words.append(f"Volatilities are {year.words}.")
-    return Finding(table, _metrics(first), words, "risk_out_of_sample")
+    metrics = _metrics(first)
+    return Finding(table, metrics, words, "risk_out_of_sample")
 
 
 def _metrics(table: pd.DataFrame) -> dict[str, float]:
@@ -151,7 +155,8 @@ def _fold(study: Study, fold: Fold, portfolios: int, seed: int, coverage: float)
     model = factor_model(study.model, fit, panel, fold.train)
     parts = [fold.train, fold.test]
     assets, (train, test) = common(panel.valid, parts, model.assets, coverage)
-    refuse_few(len(assets), min(len(train), len(test)), coverage)
+    fewest_rows = min(len(train), len(test))
+    refuse_few(len(assets), fewest_rows, coverage)
     y_train = panel.y[np.ix_(train, assets)]
     y_test = panel.y[np.ix_(test, assets)]
     mean = y_train.mean(axis=0)
@@ -159,9 +164,11 @@ def _fold(study: Study, fold: Fold, portfolios: int, seed: int, coverage: float)
     matrices, _ = estimators(model, assets, y_train)
     outcomes: dict[str, Outcome | None] = {}
     for name, S in matrices.items():
-        singular = np.isinf(condition(S))
+        condition_number = condition(S)
+        singular = np.isinf(condition_number)
         outcomes[name] = None if singular else _outcome(S, mean, y_test, test, weights)
-    return Tested(outcomes, len(assets), len(panel.assets) - len(assets))
+    left_out = len(panel.assets) - len(assets)
+    return Tested(outcomes, len(assets), left_out)
 
 
 def _weights(portfolios: int, n: int, seed: int) -> np.ndarray:
@@ -242,8 +249,10 @@ def _measures(outcome: Outcome, rows_per_year: float, horizon: int) -> list[Row]
     minimum: Row = {"measure": "bias_minimum_variance"}
     random = outcome.z[:, 1:].std(axis=0, ddof=1)
     values = {"bias_random": random.mean()}
-    values["bias_random_deviation"] = np.abs(random - 1.0).mean()
-    values[VOLATILITY] = np.sqrt(rows_per_year) * outcome.own.std(ddof=1)
+    distance = np.abs(random - 1.0)
+    values["bias_random_deviation"] = distance.mean()
+    deviation = outcome.own.std(ddof=1)
+    values[VOLATILITY] = np.sqrt(rows_per_year) * deviation
     values[DENSITY] = outcome.density.mean()
     biases = [equal | _bias(outcome.z[:, 0], horizon), minimum | _bias(outcome.own_z, horizon)]
     return biases + [{"measure": name, "value": value} for name, value in values.items()]
@@ -267,7 +276,9 @@ def _compared(rows: list[Row], outcomes: Mapping[str, Outcome | None], horizon: 
         row["less_factor"] = value - factor_values[measure]
         difference = other.density - factor.density
         if measure == VOLATILITY:
-            difference = _squares(other.own) - _squares(factor.own)
+            of_other = _squares(other.own)
+            of_factor = _squares(factor.own)
+            difference = of_other - of_factor
         row["p_value"] = _test(difference, horizon)
     return rows
 
@@ -283,9 +294,12 @@ def mean_with_error(values: np.ndarray, horizon: int) -> Mean:
 
     n = len(values)
     deviations = (values - values.mean())[:, None]
-    variance = long_run(deviations, default_lags(n, horizon))[0, 0]
+    lags = default_lags(n, horizon)
+    long_run_variance = long_run(deviations, lags)
+    variance = long_run_variance[0, 0]
     error = float(np.sqrt(variance) / n)
-    return Mean(float(values.mean()), error, n - 1)
+    mean = float(values.mean())
+    return Mean(mean, error, n - 1)
 
 
 def _bias(z: np.ndarray, horizon: int) -> dict[str, float]:
@@ -295,10 +309,14 @@ def _bias(z: np.ndarray, horizon: int) -> dict[str, float]:
     """
     from scipy.special import stdtrit
 
-    value = float(z.std(ddof=1))
-    mean = mean_with_error(_squares(z), horizon)
+    deviation = z.std(ddof=1)
+    value = float(deviation)
+    squares = _squares(z)
+    mean = mean_with_error(squares, horizon)
     half = stdtrit(mean.df, 0.975) * mean.error / (2.0 * value)
-    return {"value": value, "ci_low": value - half, "ci_high": value + half}
+    low = value - half
+    high = value + half
+    return {"value": value, "ci_low": low, "ci_high": high}
 
 
 def _test(values: np.ndarray, horizon: int) -> float:
@@ -323,9 +341,12 @@ def _words(table: pd.DataFrame) -> list[str]:
             words.append(f"{description.capitalize()} is {SINGULAR}.")
     if "factor" not in known:
         return words
-    rows = count(int(cells.loc[(DENSITY, "factor"), "rows"]), "test row")
+    cell = cells.loc[(DENSITY, "factor"), "rows"]
+    rows = count(int(cell), "test row")
     for measure, portfolio in BIAS.items():
-        words.append(_bias_words(portfolio, cells.loc[(measure, "factor")], rows))
+        cell_of_factor = cells.loc[(measure, "factor")]
+        words_of_bias = _bias_words(portfolio, cell_of_factor, rows)
+        words.append(words_of_bias)
     for measure, description in COMPARED.items():
         value = number(cells.loc[(measure, "factor"), "value"])
         others = [_against(name, cells.loc[(measure, name)]) for name in OTHERS if name in known]
@@ -362,4 +383,5 @@ def _against(name: str, row: pd.Series) -> str:
     test = p_words(p)
     if p >= LEVEL:
         test = f"no significant difference, {test}"
-    return f"that of {OTHERS[name]} is {side} by {number(abs(less), 3)}{share}, {test}"
+    size_text = number(abs(less), 3)
+    return f"that of {OTHERS[name]} is {side} by {size_text}{share}, {test}"

@@ -141,12 +141,16 @@ def portfolio_wealth(
     portfolios = _portfolios(sorted_, cost, long_short)
     _, strategy, path = portfolios[-2]
     _, naive, naive_path = portfolios[-1]
-    lines = {f"{strategy}, before costs": path.gross}
-    lines[f"{strategy}, after costs"] = path.net
-    lines[f"{naive}, after costs"] = naive_path.net
+    before_costs = f"{strategy}, before costs"
+    lines = {before_costs: path.gross}
+    after_costs = f"{strategy}, after costs"
+    lines[after_costs] = path.net
+    naive_after_costs = f"{naive}, after costs"
+    lines[naive_after_costs] = naive_path.net
     parts = []
     for name, returns in lines.items():
-        part = pd.DataFrame({"date": known, "strategy": name})
+        heads = {"date": known, "strategy": name}
+        part = pd.DataFrame(heads)
         part["wealth"] = wealth_from_one(returns)
         part["sample"] = sorted_.sample
         parts.append(part)
@@ -222,7 +226,8 @@ def groups_of(forecast: np.ndarray, date: np.ndarray, groups: int) -> np.ndarray
     """
     from runner.numerics.cross_section import ranks, varies
 
-    assets = np.bincount(date)[date]
+    assets_on_date = np.bincount(date)
+    assets = assets_on_date[date]
     dates = date.max() + 1
     differ = varies(forecast, date, dates)[date]
     middle = (assets + 1.0) / 2.0
@@ -244,7 +249,8 @@ def _sort(study: Study, quantiles: int) -> Sorted:
     refuse_repeated(table)
     rows = table["date"].nunique()
     row_of_panel = study.panel.dates.get_indexer(table["date"])
-    rows_since_first = row_of_panel - row_of_panel.min()
+    first_row = row_of_panel.min()
+    rows_since_first = row_of_panel - first_row
     table = table[rows_since_first % study.panel.horizon == 0]
     date, dates = pd.factorize(table["date"], sort=True)
     asset, _ = pd.factorize(table["asset"])
@@ -255,14 +261,16 @@ def _sort(study: Study, quantiles: int) -> Sorted:
     group[date, asset] = groups_of(forecast, date, quantiles)
     returns[date, asset] = table["y"]
     few = (group >= 0).sum(axis=1) < quantiles
-    has_bottom = (group == 0).any(axis=1)
+    is_bottom = group == 0
+    has_bottom = is_bottom.any(axis=1)
     has_top = (group == quantiles - 1).any(axis=1)
     tied = ~few & ~(has_bottom & has_top)
     use = ~few & ~tied
     few_dates = int(few.sum())
     tied_dates = int(tied.sum())
     _refuse_unsorted(quantiles, int(use.sum()), few_dates, tied_dates)
-    used_dates = pd.DatetimeIndex(dates)[use]
+    all_dates = pd.DatetimeIndex(dates)
+    used_dates = all_dates[use]
     return Sorted(
         sample, used_dates, returns[use], group[use], quantiles, few_dates, tied_dates, rows
     )
@@ -307,15 +315,20 @@ def _portfolios(sorted_: Sorted, cost: float, long_short: bool) -> list[tuple[st
 def _equal(held: np.ndarray) -> np.ndarray:
     """Equal weights (D, A) of what is held; zeros where nothing is."""
     assets = held.sum(axis=1, keepdims=True)
-    return held / np.maximum(assets, 1)
+    at_least_one = np.maximum(assets, 1)
+    return held / at_least_one
 
 
 def _path(weights: np.ndarray, returns: np.ndarray, cost: float) -> Path:
-    gross = (weights * returns).sum(axis=1)
+    earned = weights * returns
+    gross = earned.sum(axis=1)
     trades = np.diff(weights, axis=0, prepend=0.0)
-    turnover = np.abs(trades).sum(axis=1)
-    net = gross - cost * turnover
-    assets = (weights != 0.0).sum(axis=1)
+    sizes = np.abs(trades)
+    turnover = sizes.sum(axis=1)
+    costs = cost * turnover
+    net = gross - costs
+    is_held = weights != 0.0
+    assets = is_held.sum(axis=1)
     return Path(gross, net, turnover, assets)
 
 
@@ -325,16 +338,20 @@ def _performance(path: Path, holdings_per_year: float) -> Row:
 
     root = np.sqrt(holdings_per_year)
     mean = average(path.gross, 1, returns=True)
-    per_holding = {"n_obs": len(path.gross), "assets": path.assets.mean()}
+    holdings = len(path.gross)
+    mean_assets = path.assets.mean()
+    per_holding = {"n_obs": holdings, "assets": mean_assets}
     per_holding |= {"mean": mean.mean, "p_value": mean.p_value}
     per_holding |= {"t_stat": mean.t, "t_stat_nw": mean.t_nw}
-    annual = {"mean_annual": mean.mean * holdings_per_year}
+    mean_annual = mean.mean * holdings_per_year
+    annual = {"mean_annual": mean_annual}
     annual["volatility_annual"] = path.gross.std(ddof=1) * root
     annual["sharpe"] = mean_over_spread(path.gross, returns=True) * root
     annual["turnover"] = path.turnover.mean() * holdings_per_year
     annual["mean_net_annual"] = path.net.mean() * holdings_per_year
     annual["sharpe_net"] = mean_over_spread(path.net, returns=True) * root
-    drawdown = max_drawdown(compounded(path.net))
+    wealth = compounded(path.net)
+    drawdown = max_drawdown(wealth)
     return per_holding | annual | {"max_drawdown": drawdown, "reason": ""}
 
 
@@ -345,13 +362,16 @@ def _sorted_sentence(table: pd.DataFrame, horizon: int) -> str:
     strategy = table.iloc[-2]
     every = table.iloc[-1]
     groups = len(table) - 2
-    dates = count(int(strategy["n_obs"]), "date")
+    number_of_dates = int(strategy["n_obs"])
+    dates = count(number_of_dates, "date")
     over = "row" if horizon == 1 else f"{horizon} rows"
     of_top = number(top["mean"])
     of_bottom = number(bottom["mean"])
     of_every = number(every["mean"])
     of_strategy = number(strategy["mean"])
-    test = f"t {t_text(strategy['t_stat'])}, Newey-West t {t_text(strategy['t_stat_nw'])}"
+    t = t_text(strategy["t_stat"])
+    t_newey_west = t_text(strategy["t_stat_nw"])
+    test = f"t {t}, Newey-West t {t_newey_west}"
     significance = verdict(strategy["p_value"])
     return (
         f"Sorted by the forecast into {groups} groups on {dates}, "
@@ -380,17 +400,22 @@ def _costs(strategy: pd.Series, naive: pd.Series, cost: float, confidence: float
 def _interval_text(strategy: pd.Series, confidence: float) -> str:
     if strategy["reason"]:
         return f"no interval: {strategy['reason']}"
-    level = percent(confidence).replace(".0 ", " ")
+    confidence_text = percent(confidence)
+    level = confidence_text.replace(".0 ", " ")
     low = strategy["ci_low"]
     high = strategy["ci_high"]
     zero = "excludes" if low > 0.0 or high < 0.0 else "includes"
-    return f"{level} interval {number(low, 3)} to {number(high, 3)}, which {zero} zero"
+    low_text = number(low, 3)
+    high_text = number(high, 3)
+    return f"{level} interval {low_text} to {high_text}, which {zero} zero"
 
 
 def _left_out(sorted_: Sorted) -> list[str]:
     """The sample, and the dates that are not sorted."""
     left_out = sorted_.few + sorted_.tied
-    between = sorted_.rows - len(sorted_.dates) - left_out
+    used_rows = len(sorted_.dates)
+    rows_between = sorted_.rows - used_rows
+    between = rows_between - left_out
     fewer = f"have fewer than {sorted_.groups} assets and are left out"
     equal = "have forecasts so equal that the top or the bottom is empty, and are left out"
     reasons = {

@@ -97,7 +97,8 @@ def sharpe(
         )
     rows = []
     for i, asset in enumerate(panel.assets):
-        x = panel.y[panel.valid[:, i], i]
+        is_known = panel.valid[:, i]
+        x = panel.y[is_known, i]
         missing = len(panel.dates) - len(x)
         key = {"scope": "asset", "unit": asset, "n_obs": len(x), "missing": missing}
         of_asset = intervals(x, draws, block, seed, confidence)
@@ -114,17 +115,20 @@ def sharpe(
 def sharpe_ratio(x: np.ndarray) -> float:
     """Mean of returns x (n,) over their standard deviation (ddof 1); NaN where they do not vary."""
     n = len(x)
-    mean = x.sum() / n
+    total = x.sum()
+    mean = total / n
     deviations = x - mean
     spread = np.sqrt(deviations @ deviations / (n - 1.0))
-    if spread > COMPUTED * abs(mean):
+    least = COMPUTED * abs(mean)
+    if spread > least:
         return float(mean / spread)
     return NAN
 
 
 def lo_error(ratio: float, n: int) -> float:
     """Standard error sqrt((1 + S^2 / 2) / n) of a ratio S of n independent normals (Lo 2002)."""
-    return float(np.sqrt((1.0 + ratio**2 / 2.0) / n))
+    variance = (1.0 + ratio**2 / 2.0) / n
+    return float(np.sqrt(variance))
 
 
 def block_length(x: np.ndarray) -> float:
@@ -155,7 +159,8 @@ def intervals(
     """
     n = len(x)
     if n < 2:
-        reason = f"{count(n, 'row')}; a standard deviation needs two"
+        rows_text = count(n, "row")
+        reason = f"{rows_text}; a standard deviation needs two"
         return [Interval(method, NAN, reason=reason) for method in METHODS]
     constant = bool(flat(x, relative=COMPUTED, returns=returns))
     # the ratio has no scale; its squares must not leave the float64
@@ -178,7 +183,8 @@ def _formula(ratio: float, n: int, confidence: float) -> Interval:
     error = lo_error(ratio, n)
     tail = (1.0 - confidence) / 2.0
     quantiles = ndtri([tail, 1.0 - tail, 0.25, 0.75])
-    low, high, q25, q75 = (ratio + error * quantiles).tolist()
+    quantiles_of_ratio = ratio + error * quantiles
+    low, high, q25, q75 = quantiles_of_ratio.tolist()
     return Interval(LO, ratio, error, low, high, q25, q75)
 
 
@@ -190,13 +196,15 @@ def _drawn(
     if np.isnan(block):
         reason = f"{count(n, 'row')}; a block length needs {LEAST}, or is given"
         return Interval(method, ratio, reason=reason)
-    longest = max(1.0, np.ceil(LONGEST * n))
+    share_of_rows = np.ceil(LONGEST * n)
+    longest = max(1.0, share_of_rows)
     if block > longest:
         reason = f"blocks of {block:g} rows are more than a third of {n:,}"
         return Interval(method, ratio, reason=reason)
     bootstrap = _bootstrap(method, x, block, seed)
     ratios = bootstrap.apply(sharpe_ratio, draws)[:, 0]
-    constant = int(np.isnan(ratios).sum())
+    has_no_ratio = np.isnan(ratios)
+    constant = int(has_no_ratio.sum())
     if constant:
         reason = f"in {constant:,} of {draws:,} draws no row differs"
         return Interval(method, ratio, reason=reason)
@@ -222,22 +230,27 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for name in ("sharpe", "sharpe_annual", "std_error", "block"):
         metrics[name] = float(blocks[name].mean())
-    metrics["above_zero"] = int((blocks["ci_low"] > 0.0).sum())
-    metrics["below_zero"] = int((blocks["ci_high"] < 0.0).sum())
+    is_above = blocks["ci_low"] > 0.0
+    metrics["above_zero"] = int(is_above.sum())
+    is_below = blocks["ci_high"] < 0.0
+    metrics["below_zero"] = int(is_below.sum())
     return metrics
 
 
 def _of(table: pd.DataFrame, method: str) -> pd.DataFrame:
     """Rows of a method, by unit."""
-    return table[table["method"] == method].set_index("unit")
+    is_of_method = table["method"] == method
+    return table[is_of_method].set_index("unit")
 
 
 def _ratios(table: pd.DataFrame, root: float, confidence: float) -> list[str]:
     """The ratios a year, and which intervals of the block bootstrap exclude zero."""
-    known = _of(table, STATIONARY).dropna(subset="std_error")
+    of_method = _of(table, STATIONARY)
+    known = of_method.dropna(subset="std_error")
     if known.empty:
         return []
-    level = percent(confidence).replace(".0 ", " ")
+    confidence_text = percent(confidence)
+    level = confidence_text.replace(".0 ", " ")
     draws = f"{int(known['draws'].iloc[0]):,} draws by the stationary bootstrap"
     method = f"{level} interval, percentiles of {draws}"
     if len(known) == 1:
@@ -247,9 +260,13 @@ def _ratios(table: pd.DataFrame, root: float, confidence: float) -> list[str]:
 
 
 def _sentence_of_one(row: Any, root: float, method: str) -> str:
-    ratio = f"{number(row.sharpe_annual, 3)} a year, {number(row.sharpe, 3)} per row"
-    low = number(row.ci_low * root, 3)
-    high = number(row.ci_high * root, 3)
+    annual = number(row.sharpe_annual, 3)
+    per_row = number(row.sharpe, 3)
+    ratio = f"{annual} a year, {per_row} per row"
+    low_annual = row.ci_low * root
+    low = number(low_annual, 3)
+    high_annual = row.ci_high * root
+    high = number(high_annual, 3)
     limits = f"{low} to {high} a year"
     zero = "excludes" if row.ci_low > 0.0 or row.ci_high < 0.0 else "includes"
     return f"The Sharpe ratio of {row.Index} is {ratio}; {limits} ({method}) {zero} zero."
@@ -287,14 +304,17 @@ def _blocks(table: pd.DataFrame, given: int | None) -> list[str]:
     chosen = "as the spec says"
     if given is None:
         chosen = "as the data choose (Politis and White)"
-    times = f"{_between(wider, 3)} times that of independent rows"
+    range_text = _between(wider, 3)
+    times = f"{range_text} times that of independent rows"
     return [f"Blocks are of {lengths} rows on average, {chosen}; the standard error is {times}."]
 
 
 def _between(values: pd.Series, digits: int) -> str:
     """Least to greatest value, or the only one."""
-    least = number(float(values.min()), digits)
-    greatest = number(float(values.max()), digits)
+    lowest = float(values.min())
+    least = number(lowest, digits)
+    highest = float(values.max())
+    greatest = number(highest, digits)
     if least == greatest:
         return least
     return f"{least} to {greatest}"
@@ -309,10 +329,14 @@ def _cautions(study: Study, table: pd.DataFrame, year: Year) -> list[str]:
     if study.settings.get("risk_free") is None:
         words.append("No risk-free rate was subtracted: the ratios are of the whole target.")
     blocks = _of(table, STATIONARY)
-    missing = int(blocks["missing"].sum())
+    number_missing = blocks["missing"].sum()
+    missing = int(number_missing)
     if missing:
-        words.append(f"{count(missing, 'missing cell')} left out: blocks run over them.")
-    without = blocks[blocks["reason"] != ""]
-    for reason, rows in without.groupby("reason", sort=False):
+        missing_cells = count(missing, "missing cell")
+        words.append(f"{missing_cells} left out: blocks run over them.")
+    has_reason = blocks["reason"] != ""
+    without = blocks[has_reason]
+    by_reason = without.groupby("reason", sort=False)
+    for reason, rows in by_reason:
         words.append(f"No interval of blocks for {listed(rows.index)}: {reason}.")
     return words

@@ -55,7 +55,8 @@ class Strategy(NamedTuple):
     def has_months(self) -> bool:
         """Whether returns come at least once a month, so that those of months can be told."""
         days = np.diff(self.wealth.index) / np.timedelta64(1, "D")
-        return bool(np.median(days) <= LONGEST_MONTH)
+        usual_days = np.median(days)
+        return bool(usual_days <= LONGEST_MONTH)
 
 
 def returns_of(wealth: pd.Series) -> pd.Series:
@@ -70,7 +71,8 @@ def window_of(returns: int, per_year: float) -> int:
     window = quarter
     if np.isfinite(per_year):
         a_year = round(per_year)
-        window = a_year if WINDOWS * a_year <= returns else quarter
+        fits = WINDOWS * a_year <= returns
+        window = a_year if fits else quarter
     window = max(window, FEWEST_IN_WINDOW)
     return window if WINDOWS * window <= returns else 0
 
@@ -91,10 +93,15 @@ def monthly(returns: pd.Series) -> pd.DataFrame:
     growth = 1.0 + returns
     years = growth.index.year
     months = growth.index.month
-    table = growth.groupby([years, months]).prod().unstack()
-    table = table.reindex(columns=range(1, 13))
-    table = table.reindex(range(years.min(), years.max() + 1))
-    table["year"] = growth.groupby(years).prod()
+    month_of_row = [years, months]
+    by_month = growth.groupby(month_of_row)
+    table = by_month.prod().unstack()
+    twelve_months = range(1, 13)
+    table = table.reindex(columns=twelve_months)
+    every_year = range(years.min(), years.max() + 1)
+    table = table.reindex(every_year)
+    by_year = growth.groupby(years)
+    table["year"] = by_year.prod()
     return table - 1.0
 
 
@@ -106,7 +113,8 @@ def worst_drawdowns(wealth: pd.Series, most: int = MOST_DRAWDOWNS) -> pd.DataFra
     """
     import pandas as pd
 
-    below = wealth < wealth.cummax()
+    highest_so_far = wealth.cummax()
+    below = wealth < highest_so_far
     highs = (~below).cumsum()  # how many rows so far are at a high: the same within a drawdown
     dates = wealth.index
     rows = []
@@ -117,14 +125,20 @@ def worst_drawdowns(wealth: pd.Series, most: int = MOST_DRAWDOWNS) -> pd.DataFra
         lowest = part.idxmin()
         after = last + 1
         recovered = dates[after] if after < len(dates) else pd.NaT
-        end = dates[min(after, len(dates) - 1)]
+        last_row = len(dates) - 1
+        end_row = min(after, last_row)
+        end = dates[end_row]
         depth = part.min() / wealth[high] - 1.0
         down = (lowest - high).days
-        rows.append((high, lowest, recovered, depth, down, (end - high).days))
+        length = (end - high).days
+        rows.append((high, lowest, recovered, depth, down, length))
     table = pd.DataFrame(rows, columns=DRAWDOWNS)
-    table = table.astype(dict.fromkeys(DRAWDOWNS[:3], "datetime64[ns]"))
+    date_columns = DRAWDOWNS[:3]
+    as_dates = dict.fromkeys(date_columns, "datetime64[ns]")
+    table = table.astype(as_dates)
     deepest_first = table.sort_values("drawdown", kind="stable")
-    return deepest_first.head(most).reset_index(drop=True)
+    largest = deepest_first.head(most)
+    return largest.reset_index(drop=True)
 
 
 def performance(strategy: Strategy) -> dict[str, float]:
@@ -139,10 +153,12 @@ def performance(strategy: Strategy) -> dict[str, float]:
     root = np.sqrt(per_year)
     growth = float(np.prod(1.0 + values))
     highest = strategy.wealth.cummax()
-    below = strategy.wealth / highest - 1.0
+    share_of_highest = strategy.wealth / highest
+    below = share_of_highest - 1.0
     turnover = np.nan
     if strategy.turnover is not None:
-        turnover = strategy.turnover.mean() * per_year
+        turnover_of_row = strategy.turnover.mean()
+        turnover = turnover_of_row * per_year
     return {
         "total": growth - 1.0,
         "compound": growth ** (per_year / len(values)) - 1.0,

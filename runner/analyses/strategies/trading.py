@@ -170,8 +170,10 @@ def _positions(
     if not known.any(axis=None):
         raise DataError("no row has a forecast and a return to the next row")
     out_of_market = -1.0 if long_short else 0.0
-    long = (forecast > threshold).astype(float)
-    position = long.replace(0.0, out_of_market).where(known)
+    is_long = forecast > threshold
+    long = is_long.astype(float)
+    filled = long.replace(0.0, out_of_market)
+    position = filled.where(known)
     rows = known.any(axis=1)
     return sample, position[rows], returns[rows].where(known)
 
@@ -183,9 +185,11 @@ def strategies(
 
     Per row with a position: gross and net return, turnover, and the weights long and short.
     """
-    held = position.notna().any(axis=1)
+    has_position = position.notna()
+    held = has_position.any(axis=1)
     timed = position[held]
-    always_long = timed.notna().astype(float)
+    is_timed = timed.notna()
+    always_long = is_timed.astype(float)
     returns = returns[held].fillna(0.0)
     share = 1.0 / timed.notna().sum(axis=1)
     return {
@@ -201,12 +205,16 @@ def _path(
     import pandas as pd
 
     weights = position.mul(share, axis=0).fillna(0.0)
-    gross = (weights * returns).sum(axis=1)
+    earned = weights * returns
+    gross = earned.sum(axis=1)
     turnover = weights.diff().fillna(weights).abs().sum(axis=1)
-    net = gross - cost * turnover
+    costs = cost * turnover
+    net = gross - costs
     path = {"gross": gross, "net": net, "turnover": turnover}
-    path["long"] = weights.clip(lower=0.0).sum(axis=1)
-    path["short"] = -weights.clip(upper=0.0).sum(axis=1)
+    long_weights = weights.clip(lower=0.0)
+    path["long"] = long_weights.sum(axis=1)
+    short_weights = weights.clip(upper=0.0)
+    path["short"] = -short_weights.sum(axis=1)
     return pd.DataFrame(path)
 
 
@@ -215,7 +223,8 @@ def _performance(path: pd.DataFrame, rows_per_year: float) -> dict[str, float | 
     root = np.sqrt(rows_per_year)
     gross = path["gross"].to_numpy()
     net = path["net"].to_numpy()
-    sharpe_net = mean_over_spread(net, returns=True) * root
+    ratio = mean_over_spread(net, returns=True)
+    sharpe_net = ratio * root
     numbers: dict[str, float | int | str] = {"n_obs": len(path)}
     numbers["long"] = path["long"].mean()
     numbers["short"] = path["short"].mean()
@@ -226,7 +235,8 @@ def _performance(path: pd.DataFrame, rows_per_year: float) -> dict[str, float | 
     numbers["mean_net"] = net.mean() * rows_per_year
     numbers["sharpe_net"] = sharpe_net
     numbers["volatility_net"] = path["net"].std() * root
-    numbers["max_drawdown"] = max_drawdown(compounded(net))
+    wealth = compounded(net)
+    numbers["max_drawdown"] = max_drawdown(wealth)
     numbers["reason"] = ""
     if np.isnan(sharpe_net):
         why = "one row" if len(path) < 2 else "returns do not vary"
@@ -247,14 +257,18 @@ def wealth_from_one(returns: np.ndarray) -> np.ndarray:
 def max_drawdown(wealth: np.ndarray) -> float:
     """Largest loss from an earlier peak, or from 1 at the start, as a share of it."""
     peak = np.maximum(np.maximum.accumulate(wealth), 1.0)
-    return float(np.max(1.0 - wealth / peak))
+    share_of_peak = wealth / peak
+    drawdown = 1.0 - share_of_peak
+    return float(np.max(drawdown))
 
 
 def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[str]:
     rows = f"{count(int(timed['n_obs']), 'row')} {timed['sample']}"
     if timed["sample"] != OUT:
         rows += ", which the fit has seen"
-    sides = f"{percent(timed['long'])} long and {percent(timed['short'])} short on average"
+    long_share = percent(timed["long"])
+    short_share = percent(timed["short"])
+    sides = f"{long_share} long and {short_share} short on average"
     after = _ratio(timed["sharpe_net"])
     before = _ratio(timed["sharpe"])
     turnover = number(timed["turnover"], 3)

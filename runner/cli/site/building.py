@@ -38,7 +38,8 @@ def default_folder() -> Path:
         cache = Path(given) if given else Path.home() / ".cache"
     except RuntimeError:
         raise DataError("docs: this user has no home; allowed: --to DIR") from None
-    return cache / "factor-runner" / f"docs-{__version__}"
+    folder = cache / "factor-runner"
+    return folder / f"docs-{__version__}"
 
 
 def write(folder: Path, composer: Composer) -> Path:
@@ -55,9 +56,12 @@ def write(folder: Path, composer: Composer) -> Path:
     pages = [page for section in sections.values() for page in section]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for page in (_home(sections), *pages):
+        home = _home(sections)
+        for page in (home, *pages):
             text = framed(page, sections, __version__)
-            (folder / f"{page.name}.html").write_text(text, encoding="utf-8")
+            name = f"{page.name}.html"
+            path = folder / name
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"docs: {folder}: {reason}; another folder: --to DIR") from None
@@ -73,7 +77,8 @@ def _shipped(name: str) -> Page:
 def _home(sections: Mapping[str, Sequence[Page]]) -> Page:
     """The first page: what the program is, and every page with its first sentence."""
     title = f"factor-runner {__version__}"
-    about = str(runner.__doc__).strip(".")
+    docstring = str(runner.__doc__)
+    about = docstring.strip(".")
     parts = [tag("h1", title), tag("p", f"{about}.")]
     for heading, pages in sections.items():
         rows = []

@@ -38,12 +38,14 @@ class Page(NamedTuple):
 
 def anchor_of(text: str) -> str:
     """The anchor of a heading, as GitHub makes it: small letters, hyphens for spaces."""
-    words = NO_WORD.sub("", text.strip().lower())
+    plain = text.strip().lower()
+    words = NO_WORD.sub("", plain)
     return words.replace(" ", "-")
 
 
 def first_sentence(text: str) -> str:
     """Up to the first full stop or colon before a space, on one line, with a full stop."""
-    line = " ".join(text.split())
+    words = text.split()
+    line = " ".join(words)
     sentence = re.split(r"(?<=[.:])\s", line, maxsplit=1)[0]
     return sentence.rstrip(".:") + "."

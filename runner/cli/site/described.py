@@ -31,7 +31,8 @@ def page_of(
     headings = []
     for heading, content in parts:
         anchor = anchor_of(heading)
-        headings.append(Heading(heading, anchor))
+        heading_of_section = Heading(heading, anchor)
+        headings.append(heading_of_section)
         body += [tag("h2", heading, id=anchor), content]
     return Page(name, title, first_sentence(about), joined(*body), headings)
 
@@ -50,7 +51,8 @@ def described(target: Callable[..., Any], path: str) -> Html:
 def paragraphs_of(target: Callable[..., Any]) -> list[Html]:
     """The prose of the documentation of a function or class."""
     text = inspect.getdoc(target) or ""
-    above = SECTION.split(text)[0]
+    parts = SECTION.split(text)
+    above = parts[0]
     return [tag("p", prose(paragraph)) for paragraph in above.split("\n\n") if paragraph.strip()]
 
 
@@ -58,9 +60,12 @@ def settings_list(every: Sequence[Setting]) -> Html:
     """Names on the left; on the right what each means, its default, and what is allowed."""
     rows = []
     for setting in every:
-        meaning = tag("p", prose(setting.meaning))
+        meaning_html = prose(setting.meaning)
+        meaning = tag("p", meaning_html)
         words = f"default: {setting.value}; allowed: {setting.allowed}"
-        rows.append((tag("code", setting.name), [meaning, tag("p", words, class_="note")]))
+        name = tag("code", setting.name)
+        note = tag("p", words, class_="note")
+        rows.append((name, [meaning, note]))
     return pairs_of(rows, "settings") if rows else EMPTY
 
 
@@ -70,7 +75,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], label: str) ->
     body = []
     for first, *others in rows:
         cells = [tag("td", prose(text)) for text in others]
-        body.append(tag("tr", tag("td", tag("code", first)), *cells))
+        first_cell = tag("td", tag("code", first))
+        row = tag("tr", first_cell, *cells)
+        body.append(row)
     return box(tag("table", tag("thead", head), tag("tbody", *body)), label)
 
 

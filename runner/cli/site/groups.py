@@ -69,7 +69,9 @@ def _option(group: str, name: str, texts: Mapping[str, str]) -> Html:
     text = texts[name]
     comment = comment_of(text)
     file = code(without_comment(text).strip(), f"{group}={name}", "yaml")
-    shown = joined(tag("p", prose(comment.whole)), file)
+    about = prose(comment.whole)
+    paragraph = tag("p", about)
+    shown = joined(paragraph, file)
     if comment.commands:
         shown = joined(shown, code("\n".join(comment.commands), f"Commands of {name}", "sh"))
     if group in OTHERS:
@@ -77,7 +79,8 @@ def _option(group: str, name: str, texts: Mapping[str, str]) -> Html:
     links = []
     for path in _named(name, texts):
         place = "functions.html" if group == "features" else ""
-        short = path.rpartition(".")[2]
+        parts = path.rpartition(".")
+        short = parts[2]
         links += [" ", tag("a", short, href=f"{place}#{anchor_of(short)}")]
     return joined(shown, tag("p", "Settings:", *links)) if links else shown
 
@@ -97,18 +100,22 @@ def _classes(texts: Mapping[str, str]) -> Sequence[Part]:
     """What the options of a group name, each once."""
     every: dict[str, None] = {}
     for name in texts:
-        every |= dict.fromkeys(_named(name, texts))
+        names = _named(name, texts)
+        every |= dict.fromkeys(names)
     parts = []
     for path in every:
-        short = path.rpartition(".")[2]
+        parts_of_path = path.rpartition(".")
+        short = parts_of_path[2]
         parts.append((short, described(resolve(path, ()), path)))
     return parts
 
 
 def _of_any_source() -> list[Part]:
     """Settings of `data` that every source has, and those of the tables joined to it."""
-    parts = [("Any source", settings_list(by_default(OfAnySource)))]
+    settings_of_any = settings_list(by_default(OfAnySource))
+    parts = [("Any source", settings_of_any)]
     for role, meaning, of_table in joined_tables():
-        about = tag("p", prose(meaning))
+        meaning_html = prose(meaning)
+        about = tag("p", meaning_html)
         parts.append((f"data.{role}.NAME", joined(about, settings_list(of_table))))
     return parts

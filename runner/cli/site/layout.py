@@ -58,7 +58,9 @@ def framed(page: Page, sections: Mapping[str, Sequence[Page]], version: str) -> 
     Args:
         sections: heading -> pages of the site, in the order of the navigation.
     """
-    jump = tag("p", tag("a", "All pages", href=f"#{PAGES}"), class_="jump")
+    address = f"#{PAGES}"
+    link = tag("a", "All pages", href=address)
+    jump = tag("p", link, class_="jump")
     body = joined(jump, _navigation(page, sections, version), tag("main", page.body))
     title = f"{page.title}, factor-runner {version}"
     return PAGE.format(title=escape(title), style=STYLE + OWN_STYLE, body=body)
@@ -70,9 +72,12 @@ def _navigation(page: Page, sections: Mapping[str, Sequence[Page]], version: str
     parts = [home]
     for heading, pages in sections.items():
         links = [_link(other, other.name == page.name) for other in pages]
-        folded = tag("details", tag("summary", heading), tag("ul", *links))
+        summary = tag("summary", heading)
+        items = tag("ul", *links)
+        folded = tag("details", summary, items)
         if page in pages or page.name == HOME:
-            folded = Html(folded.replace("<details>", "<details open>", 1))
+            opened = folded.replace("<details>", "<details open>", 1)
+            folded = Html(opened)
         parts.append(folded)
     return tag("nav", *parts, aria_label="Pages", id=PAGES)
 
@@ -85,5 +90,7 @@ def _link(page: Page, current: bool) -> Html:
     shown = tag("a", page.title, href=address, aria_current="page")
     headings = []
     for heading in page.headings:
-        headings.append(tag("li", tag("a", heading.text, href=f"#{heading.anchor}")))
-    return tag("li", shown, tag("ul", *headings))
+        link = tag("a", heading.text, href=f"#{heading.anchor}")
+        headings.append(tag("li", link))
+    headings_html = tag("ul", *headings)
+    return tag("li", shown, headings_html)

@@ -26,17 +26,20 @@ def page_of(name: str, text: str) -> Page:
         text: Markdown, with the title as its only heading of the first level.
     """
     reader = _reader()
-    tokens = reader.parse(COMMENT.sub("", text))
+    without_comments = COMMENT.sub("", text)
+    tokens = reader.parse(without_comments)
     title = ""
     headings = []
-    for heading, inline in _headings(tokens):
+    pairs = _headings(tokens)
+    for heading, inline in pairs:
         plain = _plain(inline)
         anchor = anchor_of(plain)
         heading.attrSet("id", anchor)
         if heading.tag == "h1":
             title = plain
         elif heading.tag == "h2":
-            headings.append(Heading(plain, anchor))
+            heading_of_page = Heading(plain, anchor)
+            headings.append(heading_of_page)
     _link_pages(tokens)
     body = Html(reader.renderer.render(tokens, reader.options, {}))
     return Page(name, title, _summary(tokens), body, headings)
@@ -46,7 +49,8 @@ def _reader() -> MarkdownIt:
     """The parser, with tables, and boxes that scroll around tables and code."""
     from markdown_it import MarkdownIt
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    commonmark = MarkdownIt("commonmark", {"html": False})
+    reader = commonmark.enable("table")
     renderer: Any = reader.renderer
     fence = renderer.rules["fence"]
 

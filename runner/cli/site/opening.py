@@ -18,7 +18,9 @@ def show(folder: Path | None, wanted: bool, composer: Composer) -> int:
         wanted: whether a browser may be opened.
         composer: of the configs that the reference describes.
     """
-    first = write(folder or default_folder(), composer).resolve()
+    target = folder or default_folder()
+    path = write(target, composer)
+    first = path.resolve()
     print(first, flush=True)
     if wanted and sys.stdout.isatty():
         webbrowser.open(first.as_uri())

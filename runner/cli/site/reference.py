@@ -55,7 +55,8 @@ def _spec() -> Page:
 
 def _functions() -> Page:
     about = "What a feature may be, by `_target_`; row t of each uses data up to t."
-    parts = of_names("runner.features", _public(features))
+    functions = _public(features)
+    parts = of_names("runner.features", functions)
     return page_of("functions", "Functions of features", about, parts)
 
 
@@ -68,7 +69,8 @@ def _operators() -> Page:
     for name, function in FUNCTIONS.items():
         taken = [f"{word}: {parameter.words}" for word, parameter in function.takes.items()]
         rows.append((function.usage(name), function.about, "; ".join(taken)))
-    shown = table(["written", "what it is", "what it takes"], rows, "Operators")
+    headings = ["written", "what it is", "what it takes"]
+    shown = table(headings, rows, "Operators")
     return page_of("operators", "Operators of expressions", about, lead=shown)
 
 
@@ -112,8 +114,12 @@ def _python() -> Page:
     parts: list[Part] = []
     for name, value in _public(runner).items():
         if inspect.isfunction(value):
-            signature = str(inspect.signature(value)).replace("'", "")
-            called = tag("p", tag("code", f"runner.{name}{signature}"))
+            parameters = inspect.signature(value)
+            text = str(parameters)
+            signature = text.replace("'", "")
+            call = f"runner.{name}{signature}"
+            code_of_call = tag("code", call)
+            called = tag("p", code_of_call)
             parts.append((f"runner.{name}", joined(called, *paragraphs_of(value))))
     return page_of("python-names", "Python", about, parts)
 
@@ -123,9 +129,11 @@ def _mistakes() -> Page:
     rows = []
     for value in vars(errors).values():
         if inspect.isclass(value) and issubclass(value, ANY_ERROR):
-            summary = (inspect.getdoc(value) or "").partition("\n\n")[0]
+            docstring = inspect.getdoc(value) or ""
+            summary = docstring.partition("\n\n")[0]
             rows.append((value.__name__, str(value.exit_code), summary))
-    shown = table(["error", "exit code", "when"], rows, "Errors")
+    headings = ["error", "exit code", "when"]
+    shown = table(headings, rows, "Errors")
     return page_of("errors", "Errors", about, lead=shown)
 
 

@@ -134,7 +134,8 @@ def in_short(market: Market) -> tuple[str, ...]:
     known = values_known(market)
     returns = _returns(market)
     general = [_dates(market), _coverage(market, known), *_returned(market, returns)]
-    return (*general, *taken(market))
+    all_taken = taken(market)
+    return (*general, *all_taken)
 
 
 def taken(market: Market) -> list[str]:
@@ -152,7 +153,8 @@ def _returns(market: Market) -> Column | None:
 def _dates(market: Market) -> str:
     """How many dates there are, and the longest gap between them."""
     calendar = market.calendar
-    text = count(len(market.dates), "date")
+    dates = len(market.dates)
+    text = count(dates, "date")
     gaps = gaps_of(calendar)
     if not len(gaps.days):
         return f"{text}; none is missing in between."
@@ -161,11 +163,14 @@ def _dates(market: Market) -> str:
     between = f"between {last_before:%Y-%m-%d} and {first_after:%Y-%m-%d}"
     if calendar.rows_per_year is None:
         return f"{text}; the longest time without one is {gaps.days[0]:,} days, {between}."
-    missing = int(gaps.missing.sum())
-    absent = f"{count(missing, 'date')} missing in between"
+    dates_missing = gaps.missing.sum()
+    missing = int(dates_missing)
+    missing_dates = count(missing, "date")
+    absent = f"{missing_dates} missing in between"
     if follows_weekdays(calendar):
         noun = "day" if calendar.weekdays == WHOLE_WEEK else "weekday"
-        absent = f"{count(missing, noun)} without a row in between (holidays among them)"
+        missing_days = count(missing, noun)
+        absent = f"{missing_days} without a row in between (holidays among them)"
     longest = gaps.missing[0]
     if longest == 1:
         return f"{text}; {absent}, never two in a row."
@@ -176,15 +181,20 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     """How many cells have a value, and how many assets have all."""
     T, N = known.shape
     values = known.sum(axis=0)
-    cells = f"{count(known.size, 'cell')} (date x asset)"
-    whole = int((values == T).sum())
+    number_of_cells = count(known.size, "cell")
+    cells = f"{number_of_cells} (date x asset)"
+    is_whole = values == T
+    whole = int(is_whole.sum())
     if whole == N:
-        return f"{count(N, 'asset')}: {cells}, all with a value."
-    share = percent(float(known.mean()))
+        assets = count(N, "asset")
+        return f"{assets}: {cells}, all with a value."
+    mean = float(known.mean())
+    share = percent(mean)
     text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
     least = int(values.argmin())
     asset = market.assets[least]
-    fewest = f"fewest in {asset} ({values[least]:,} of {T:,})"
+    fewest_values = values[least]
+    fewest = f"fewest in {asset} ({fewest_values:,} of {T:,})"
     return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
 
 
@@ -192,13 +202,15 @@ def _joined(market: Market) -> list[str]:
     """How much of what joined tables give has met a row."""
     if not joined_readings(market):
         return []
-    joins = joins_of(market, values_known(market))
+    known = values_known(market)
+    joins = joins_of(market, known)
     shares = []
     for name, share in zip(joins["name"], joins["share"], strict=True):
         shares.append(f"{name} {percent(share)}")
     if not shares:  # labels alone: the groups of assets tell how many have one
         return []
-    return [f"Rows that joined columns meet: {listed(shares)}."]
+    shares_text = listed(shares)
+    return [f"Rows that joined columns meet: {shares_text}."]
 
 
 def _returned(market: Market, returns: Column | None) -> list[str]:
@@ -210,12 +222,16 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
         return []
     largest = percent(float(moves.values[0]))
     asset = market.assets[moves.assets[0]]
-    date = stamp(market.dates[moves.rows[0]])
-    size = percent(median_size(returns.values))
+    first_row = moves.rows[0]
+    day = market.dates[first_row]
+    date = stamp(day)
+    usual = median_size(returns.values)
+    size = percent(usual)
     text = f"Median absolute return a row {size}; the largest is {largest} ({asset}, {date})"
     share = zeros(returns.values)
     if share > MANY_ZEROS:
-        text += f"; {percent(share)} are zero"
+        share_text = percent(share)
+        text += f"; {share_text} are zero"
     return [f"{text}."]
 
 
@@ -249,4 +265,5 @@ def _named(market: Market) -> list[str]:
     """Which columns are read because features, the model or another part of the spec name them."""
     if not market.asked:
         return []
-    return [f"Columns read because the spec names them: {listed(market.asked)}."]
+    asked = listed(market.asked)
+    return [f"Columns read because the spec names them: {asked}."]

@@ -45,12 +45,16 @@ class Gaps(NamedTuple):
 
 def gaps_of(calendar: Calendar) -> Gaps:
     """The gaps of a calendar."""
-    days = calendar.dates.normalize().unique()
-    dates = days.to_numpy().astype("datetime64[D]")
+    midnights = calendar.dates.normalize()
+    days = midnights.unique()
+    moments = days.to_numpy()
+    dates = moments.astype("datetime64[D]")
     distance = np.diff(dates).astype(int)
     missing = _missing_between(calendar, dates, distance)
-    before_gap = np.flatnonzero(missing > 0)  # positions of the last day before each gap
-    longest_first = np.lexsort((-distance[before_gap], -missing[before_gap]))
+    is_missing = missing > 0
+    before_gap = np.flatnonzero(is_missing)  # positions of the last day before each gap
+    shorter = -distance[before_gap]
+    longest_first = np.lexsort((shorter, -missing[before_gap]))
     before_gap = before_gap[longest_first]
     after = days[before_gap]
     before = days[before_gap + 1]
@@ -68,13 +72,17 @@ def _missing_between(calendar: Calendar, dates: np.ndarray, distance: np.ndarray
         return np.zeros(0, dtype=int)
     if follows_weekdays(calendar):
         traded = [weekday in calendar.weekdays for weekday in range(WEEK)]
-        traded_days = np.busday_count(dates[:-1], dates[1:], weekmask=traded)
+        first = dates[:-1]
+        next_first = dates[1:]
+        traded_days = np.busday_count(first, next_first, weekmask=traded)
         return traded_days - 1
     if calendar.rows_per_year is None:
-        spacing = float(np.median(distance))
+        usual = np.median(distance)
+        spacing = float(usual)
     else:
         spacing = DAYS_OF_YEAR / calendar.rows_per_year
-    rows = np.rint(distance / spacing)
+    rows_apart = distance / spacing
+    rows = np.rint(rows_apart)
     return rows.astype(int) - 1
 
 
@@ -103,7 +111,8 @@ def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     last = T - 1 - rows_after_last
     dates = market.dates
     empty = values == 0
-    rows_listed = last - first + 1
+    listed_rows = last - first
+    rows_listed = listed_rows + 1
     inside = rows_listed - values
     columns = {
         "asset": market.assets,
@@ -138,7 +147,8 @@ def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
         order = order[evenly]
     periods = min(T, MOST_PERIODS)
     bounds = np.linspace(0, T, periods, endpoint=False)
-    starts = np.unique(bounds.astype(int))
+    positions = bounds.astype(int)
+    starts = np.unique(positions)
     shown = np.ascontiguousarray(known[:, order], dtype=float)
     sums = np.add.reduceat(shown, starts, axis=0)
     ends = np.append(starts, T)

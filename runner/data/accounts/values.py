@@ -93,7 +93,8 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
     """How many cells of a column have a value, and how many have none; None of keys."""
     name = reading.name
     if reading.taken_for == "market asset" and market.market_close is not None:
-        present = market.market_close.notna().to_numpy()
+        has_close = market.market_close.notna()
+        present = has_close.to_numpy()
         absent = ~present
     elif name in market.fields:
         present = market.fields.columns[name].known()
@@ -108,7 +109,9 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
         absent = ~present
     else:
         return None, None
-    return int(present.sum()), int(absent.sum())
+    number_met = int(present.sum())
+    number_missed = int(absent.sum())
+    return number_met, number_missed
 
 
 def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
@@ -122,7 +125,8 @@ def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
         values, missing = met(market, reading, known)
         if values is None or missing is None:
             continue  # a key
-        cells = max(values + missing, 1)
+        all_cells = values + missing
+        cells = max(all_cells, 1)
         share = values / cells
         row = (reading.name, reading.table, values, missing, share)
         rows.append(row)
@@ -142,7 +146,8 @@ def units_of(market: Market, returns: Column | None) -> pd.DataFrame:
     remarks = {}
     if returns is not None:
         values = returns.values
-        remark = IN_PER_CENT if above_one(values) else ""
+        has_large = above_one(values)
+        remark = IN_PER_CENT if has_large else ""
         unit = _unit(OF_ROW, "return", values, remark)
         rows.append(unit)
         for name, scale in other_scales(market, values).items():
@@ -164,17 +169,21 @@ def units_of(market: Market, returns: Column | None) -> pd.DataFrame:
 
 def _unit(name: str, kind: str, cells: np.ndarray, remark: str) -> dict[str, Any]:
     """The row of a column."""
-    known = cells[np.isfinite(cells)]
+    is_finite = np.isfinite(cells)
+    known = cells[is_finite]
     row: dict[str, Any] = {"name": name, "taken_for": kind, "values": len(known)}
     if not len(known):
         figures = ("median", "median_size", "least", "greatest", "zero")
         row |= dict.fromkeys(figures, np.nan)
         row["remark"] = "no value"
         return row
-    row["median"] = float(np.median(known))
+    median = np.median(known)
+    row["median"] = float(median)
     row["median_size"] = median_size(known)
-    row["least"] = float(known.min())
-    row["greatest"] = float(known.max())
+    least = known.min()
+    row["least"] = float(least)
+    greatest = known.max()
+    row["greatest"] = float(greatest)
     row["zero"] = float(np.mean(known == 0.0))
     row["remark"] = remark
     return row
@@ -188,7 +197,8 @@ def moves_of(market: Market, returns: Column | None) -> pd.DataFrame:
     largest = largest_of(returns)
     assets = np.array(market.assets)
     moved, position = np.unique(largest.assets, return_inverse=True)
-    medians = np.array([median_size(values) for values in returns.of(moved).T])
+    of_assets = returns.of(moved).T
+    medians = np.array([median_size(values) for values in of_assets])
     moves = {
         "asset": assets[largest.assets],
         "date": market.dates[largest.rows],
@@ -210,19 +220,23 @@ def largest_of(returns: Column) -> Moves:
     """The ten largest returns by size, largest first; of equal ones the first by date, asset."""
     values = returns.values
     sizes = np.abs(values)
-    missing = ~np.isfinite(sizes)
+    is_finite = np.isfinite(sizes)
+    missing = ~is_finite
     sizes[missing] = -1.0
     large = sizes >= max(_among_largest(sizes), 0.0)
     by_size = np.argsort(-sizes[large], kind="stable")
     order = by_size[:LARGEST]
-    rows, assets = returns.places(np.flatnonzero(large))
-    return Moves(rows[order], assets[order], values[large][order])
+    large_rows = np.flatnonzero(large)
+    rows, assets = returns.places(large_rows)
+    of_large = values[large]
+    return Moves(rows[order], assets[order], of_large[order])
 
 
 def _among_largest(sizes: np.ndarray) -> float:
     """A size that at least ten values reach, where there are so many, and few values pass."""
     flat = sizes.ravel(order="K")
-    if len(flat) <= LARGEST * SOME:
+    most = LARGEST * SOME
+    if len(flat) <= most:
         return 0.0
     starts = np.arange(0, len(flat), SOME)
     largest_of_each = np.maximum.reduceat(flat, starts)
@@ -232,14 +246,18 @@ def _among_largest(sizes: np.ndarray) -> float:
 
 def zeros(values: np.ndarray) -> float:
     """Share of those that are known that are zero; zero of none."""
-    known = int(np.count_nonzero(np.isfinite(values)))
+    is_finite = np.isfinite(values)
+    finite = np.count_nonzero(is_finite)
+    known = int(finite)
     zero = int(np.count_nonzero(values == 0.0))
-    return float(zero / max(known, 1))
+    at_least_one = max(known, 1)
+    return float(zero / at_least_one)
 
 
 def median_size(values: np.ndarray) -> float:
     """Median absolute value of those that are known; NaN of none."""
-    sizes = np.abs(values[np.isfinite(values)])
+    is_finite = np.isfinite(values)
+    sizes = np.abs(values[is_finite])
     if not len(sizes):
         return float("nan")
     return float(np.median(sizes, overwrite_input=True))
@@ -250,18 +268,21 @@ def distribution_of(returns: Column | None) -> pd.DataFrame:
     if returns is None:
         return pd.DataFrame(columns=["low", "high", "values"])
     values = returns.values
-    known = values[np.isfinite(values)]
+    is_finite = np.isfinite(values)
+    known = values[is_finite]
     if not len(known):
         return pd.DataFrame(columns=["low", "high", "values"])
     sizes = np.abs(known)
     greatest = float(sizes.max())
     usual = float(np.quantile(sizes, WITHIN))
-    reach = min(BEYOND * usual, greatest)
+    widest = BEYOND * usual
+    reach = min(widest, greatest)
     if reach == 0.0:
         reach = greatest or MEANINGLESS
     inside = np.clip(known, -reach, reach)
     half = int(np.sqrt(len(known)))
-    bins = min(2 * half + 1, MOST_BINS)
+    odd_bins = 2 * half + 1
+    bins = min(odd_bins, MOST_BINS)
     counts, edges = np.histogram(inside, bins, range=(-reach, reach))
     low = edges[:-1]
     high = edges[1:]
@@ -278,8 +299,10 @@ def labels_of(market: Market) -> pd.DataFrame:
         labels = market.grouping.get(group)
         had = labels.had
         if had is None:
-            codes = np.arange(len(labels.values))
-            had = labels.codes[0][:, None] == codes
+            number_of_labels = len(labels.values)
+            codes = np.arange(number_of_labels)
+            codes_of_assets = labels.codes[0]
+            had = codes_of_assets[:, None] == codes
         assets = had.sum(axis=0)
         table = pd.DataFrame({"group": group, "label": labels.values, "assets": assets})
         table = table.sort_values("assets", ascending=False, kind="stable")

@@ -33,7 +33,9 @@ def as_in_data(asset: Coded, assets: Sequence[str]) -> tuple[Coded, list[str]]:
     pairs = [f"{name} as {called[name]}" for name in sorted(called)]
     more = "" if len(pairs) <= SHOWN else f" and {len(pairs) - SHOWN} more"
     words = f"assets that are the same number are the same: {listed(pairs[:SHOWN])}{more}"
-    return asset._replace(values=pd.Index(names)), [words]
+    asset_names = pd.Index(names)
+    renamed = asset._replace(values=asset_names)
+    return renamed, [words]
 
 
 def _by_number(names: Sequence[str]) -> dict[str, str]:

@@ -48,7 +48,8 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     if (line_of < 0).all():
         ours = listed(market.assets[:3])
         theirs = listed(asset.values[:3])
-        none = f"none of the assets of the data is in {shown(settings.path)!r}"
+        path = shown(settings.path)
+        none = f"none of the assets of the data is in {path!r}"
         raise DataError(f"{where}: {none}: assets {ours}; there {theirs}")
     _check_free(market, where, rows.labels)
     groups = market.groups
@@ -60,11 +61,14 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     for name, label in rows.labels.items():
         if rows.date is None:
             one_each = _one_each(where, name, asset, label, market.assets)
-            groups = groups.assign(**{name: one_each})
+            new_group = {name: one_each}
+            groups = groups.assign(**new_group)
         else:
             of_dates[name] = _dated_labels(where, name, rows, rows.date, market)
-            account.append(of_dates[name].lacking(name, there))
-    met = int((line_of >= 0).sum())
+            of_name = of_dates[name]
+            account.append(of_name.lacking(name, there))
+    is_met = line_of >= 0
+    met = int(is_met.sum())
     held = "for ever"
     if rows.until is not None:
         held = f"from their dates until {settings.until}, both included"
@@ -122,7 +126,9 @@ def _dated_labels(where: str, name: str, rows: LabelRows, date: Coded, market: M
     try:
         return Labels.of_long(market.dates, market.assets, keyed, as_of=True)
     except DataError as error:
-        raise DataError(placed(f"{where}.columns.{name}", error)) from error
+        place = f"{where}.columns.{name}"
+        mistake = placed(place, error)
+        raise DataError(mistake) from error
 
 
 def _values(coded: Coded) -> np.ndarray:
@@ -140,7 +146,9 @@ def _one_each(
         DataError: an asset with two labels.
     """
     table = pd.DataFrame({"asset": asset.codes, "label": label.codes})
-    labelled = (table["asset"] >= 0) & (table["label"] >= 0)
+    has_asset = table["asset"] >= 0
+    has_label = table["label"] >= 0
+    labelled = has_asset & has_label
     said = table[labelled].drop_duplicates()
     lines = asset.values.get_indexer(pd.Index(assets))
     modelled = said["asset"].isin(lines[lines >= 0])
@@ -164,12 +172,17 @@ def _one_each(
 def _left_out(where: str, rows: LabelRows, market: Market) -> list[Dropped]:
     """The account of the rows of a table of labels that no asset or date of the data has."""
     of_table = f"row of {where}"
-    known = np.append(rows.asset.values.isin(market.assets), False)
+    is_modelled = rows.asset.values.isin(market.assets)
+    known = np.append(is_modelled, False)
     others = ~known[rows.asset.codes]
-    account = [Dropped(of_table, "asset that is not modelled", int(others.sum()))]
+    number_of_others = int(others.sum())
+    not_modelled = Dropped(of_table, "asset that is not modelled", number_of_others)
+    account = [not_modelled]
     if rows.date is not None:
         dateless = (rows.date.codes < 0) & ~others
-        account.append(Dropped(of_table, "no date", int(dateless.sum())))
+        number_dateless = int(dateless.sum())
+        without_date = Dropped(of_table, "no date", number_dateless)
+        account.append(without_date)
     return account
 
 
@@ -234,4 +247,6 @@ def labels_of(where: str, settings: LabelTable) -> LabelRows:
 
 def _members(rows: int) -> Coded:
     """The label of every row of a table that says only who belongs to it from when to when."""
-    return Coded(np.zeros(rows, dtype=np.int32), pd.Index([MEMBER]))
+    codes = np.zeros(rows, dtype=np.int32)
+    values = pd.Index([MEMBER])
+    return Coded(codes, values)

@@ -41,12 +41,16 @@ def meeting(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> Meeting:
     once_there = len(np.unique(months_there)) == len(months_there)
     if not (once and once_there) or (at >= 0).all():
         return Meeting(at, 0)
-    same_month = pd.Index(months_there).get_indexer(pd.Index(months))
+    index_there = pd.Index(months_there)
+    index_here = pd.Index(months)
+    same_month = index_there.get_indexer(index_here)
     ends_there = _ends_month(calendar)[same_month]
     both_end = (same_month >= 0) & _ends_month(dates) & ends_there
-    by_month = (at < 0) & both_end
+    is_unmatched = at < 0
+    by_month = is_unmatched & both_end
     rows = np.where(by_month, same_month, at)
-    return Meeting(rows, int(by_month.sum()))
+    matched_by_month = int(by_month.sum())
+    return Meeting(rows, matched_by_month)
 
 
 def _ends_month(dates: pd.DatetimeIndex) -> np.ndarray:
@@ -70,8 +74,11 @@ def apart(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex, met: Meeting) -> 
     if not inside.any():
         return True
     common = in_span(calendar, dates)
-    meets = int((met.at[inside] >= 0).sum())
-    fewer = min(int(inside.sum()), int(common.sum()))
+    is_met = met.at[inside] >= 0
+    meets = int(is_met.sum())
+    number_inside = int(inside.sum())
+    number_common = int(common.sum())
+    fewer = min(number_inside, number_common)
     return 2 * meets < fewer
 
 
@@ -81,14 +88,20 @@ def side_by_side(
     """The dates of both sides, for people, where they do not meet."""
     inside = in_span(dates, calendar)
     if not inside.any():
-        own = f"{_day(dates[0])}..{_day(dates[-1])}"
-        theirs = f"{_day(calendar[0])}..{_day(calendar[-1])}"
+        first = _day(dates[0])
+        last = _day(dates[-1])
+        own = f"{first}..{last}"
+        first_of_data = _day(calendar[0])
+        last_of_data = _day(calendar[-1])
+        theirs = f"{first_of_data}..{last_of_data}"
         return f"the dates of {name} are not those of the assets: assets {theirs}; {name} {own}"
-    common = calendar[in_span(calendar, dates)]
+    is_inside = in_span(calendar, dates)
+    common = calendar[is_inside]
     own = first_dates(dates[inside])
     theirs = first_dates(common)
     both = f"the dates of {name} are not those of the assets: assets {theirs}; {name} {own}"
-    meets = int((met.at[inside] >= 0).sum())
+    is_met = met.at[inside] >= 0
+    meets = int(is_met.sum())
     total = int(inside.sum())
     return f"{both}: {meets:,} of its {total:,} dates meet"
 
@@ -169,12 +182,14 @@ def on_calendar(name: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) 
     moved = np.isin(np.flatnonzero(near), row)
     words = []
     if moved.any():
-        values = count(int(moved.sum()), "value")
+        moved_values = int(moved.sum())
+        values = count(moved_values, "value")
         words.append(f"{values} of {name} on dates off the calendar count on the next date of it.")
     if met.by_month:
         values = count(met.by_month, "value")
         words.append(f"{values} of {name} meet the last row of the same month, not the same day.")
-    return Reached(row, int(moved.sum()) + met.by_month, words)
+    moved_rows = int(moved.sum())
+    return Reached(row, moved_rows + met.by_month, words)
 
 
 def _near(
@@ -199,4 +214,5 @@ def _near(
     if len(steps):
         last_step = steps[-1]
     to_next = np.append(steps, last_step)
-    return np.asarray((following < len(calendar)) & (wait <= NEAR * to_next))
+    is_near = wait <= NEAR * to_next
+    return np.asarray((following < len(calendar)) & is_near)

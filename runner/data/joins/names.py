@@ -122,7 +122,9 @@ def _matched(place: str, entries: Sequence[str], others: Sequence[str]) -> list[
         if not matches and WILD.intersection(entry):
             matches = [column for column in others if fnmatchcase(column, entry)]
         if not matches:
-            mistakes.append(f"{place}: column {unknown(entry, others)}")
+            stranger = unknown(entry, others)
+            mistake = f"{place}: column {stranger}"
+            mistakes.append(mistake)
         taken += matches
     if mistakes:
         raise DataError(mistakes)

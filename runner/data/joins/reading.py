@@ -260,7 +260,8 @@ def _rows(
 
 def _spread(distinct: pd.DatetimeIndex, codes: np.ndarray) -> np.ndarray:
     """The dates (n,) of codes into distinct ones, NaT where the code is -1."""
-    values = distinct.as_unit("us").to_numpy()
+    stamps = distinct.as_unit("us")
+    values = stamps.to_numpy()
     return np.append(values, np.datetime64("NaT", "us"))[codes]
 
 

@@ -28,13 +28,21 @@ def with_ends(where: str, table: pd.DataFrame) -> pd.DataFrame:
     _refuse(where, spells, last < first, "ends before it begins")
     # a spell may lie inside an earlier one of the same label
     reached = last.groupby(spells["asset"]).cummax()
-    same_asset = spells["asset"] == spells["asset"].shift()
+    assets = spells["asset"]
+    asset_before = spells["asset"].shift()
+    same_asset = assets == asset_before
     overlaps = same_asset & (first <= reached.shift())
-    other_label = spells["label"] != spells["label"].shift()
+    labels = spells["label"]
+    label_before = spells["label"].shift()
+    other_label = labels != label_before
     _refuse(where, spells, overlaps & other_label, "begins before another label of its asset ends")
-    next_first = first.shift(-1).where(same_asset.shift(-1, fill_value=False))
-    goes_on = next_first <= reached + DAY
-    ends = np.flatnonzero(~goes_on & (reached < FOR_EVER))
+    is_followed = same_asset.shift(-1, fill_value=False)
+    next_first = first.shift(-1).where(is_followed)
+    day_after = reached + DAY
+    goes_on = next_first <= day_after
+    has_end = reached < FOR_EVER
+    is_end = ~goes_on & has_end
+    ends = np.flatnonzero(is_end)
     after = pd.DataFrame(
         {"asset": spells["asset"].iloc[ends], "date": reached.iloc[ends] + DAY, "label": None}
     )
@@ -49,10 +57,12 @@ def _refuse(where: str, spells: pd.DataFrame, wrong: pd.Series, what: str) -> No
     """
     if not wrong.any():
         return
-    at = int(wrong.to_numpy().argmax())
+    first_wrong = wrong.to_numpy().argmax()
+    at = int(first_wrong)
     asset = spells["asset"].iloc[at]
     date = spells["date"].iloc[at]
     spell = f"the spell of {asset} from {date:%Y-%m-%d} {what}"
-    others = int(wrong.sum()) - 1
+    in_all = int(wrong.sum())
+    others = in_all - 1
     more = f", and {others:,} others" if others else ""
     raise DataError(f"{where}: {spell}{more}; allowed: one label of an asset at a time")

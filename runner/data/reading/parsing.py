@@ -111,7 +111,8 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
             spaced.append(word)
         names.append(None if name in empty else name)
     coded = sorted_codes(codes, pd.Series(names, dtype="str"))
-    return coded._replace(spaced=tuple(spaced))
+    kept = tuple(spaced)
+    return coded._replace(spaced=kept)
 
 
 def as_text(value: object) -> str | None:
@@ -256,7 +257,8 @@ def distinct_values(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     if not pa.types.is_dictionary(column.type):
         coded = column.dictionary_encode()
     kind = pa.dictionary(pa.int32(), coded.type.value_type)
-    whole = coded.cast(kind).combine_chunks()
+    numbers = coded.cast(kind)
+    whole = numbers.combine_chunks()
     codes = whole.indices.fill_null(-1).to_numpy()
     return codes, whole.dictionary
 
@@ -292,5 +294,6 @@ def refuse_rows(codes: np.ndarray, distinct: pa.Array, bad: np.ndarray, allowed:
     value = distinct[codes[first]].as_py()
     where = f"row {first + 1}"
     if len(rows) > 1:
-        where += f" and {len(rows) - 1} more"
+        more = len(rows) - 1
+        where += f" and {more} more"
     raise ValueError(f"has {value!r:.60} in {where}; allowed: {allowed}")

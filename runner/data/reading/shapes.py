@@ -150,7 +150,8 @@ def _fields_over_assets(table: Opened) -> tuple[list[str], list[str]] | None:
         return above, below
     if _has_assets(above, below):
         return below, above
-    if len(set(below)) == len(below):
+    distinct = set(below)
+    if len(distinct) == len(below):
         return None
     given = f"{listed(above[1:4])} over {listed(below[1:4])}"
     unknown_fields = "none of them names fields such as Close or Volume; allowed: one that does"
@@ -160,7 +161,9 @@ def _fields_over_assets(table: Opened) -> tuple[list[str], list[str]] | None:
 def _below_headings(table: Opened) -> Opened:
     """A table whose columns are told apart by the second row of names alone."""
     above = [name.strip() for name in table.upper]
-    headings = listed(list(dict.fromkeys(filter(None, above))))
+    given = filter(None, above)
+    distinct = dict.fromkeys(given)
+    headings = listed(list(distinct))
     note = f"The row of headings above the names of the columns ({headings}) is not read."
     return replace(table, upper=(), again=None, notes=[*table.notes, note])
 
@@ -229,7 +232,8 @@ def of_dates_in_columns(table: Opened, turned: Turned) -> Opened:
     before = table.names[: turned.first]
     others = [name for position, name in enumerate(before) if position != turned.asset]
     if others:
-        note += f", without {listed(others)}"
+        others_text = listed(others)
+        note += f", without {others_text}"
     return replace(
         table,
         names=[DATE_COLUMN, *assets],
@@ -274,7 +278,8 @@ def of_date_parts(table: Opened) -> Opened:
                 wanted.append(_date_of_parts([arrays[part] for part in at_parts]))
         return pa.table(wanted, names=[str(position) for position in at])
 
-    note = f"Dates stand in the columns {listed(parts)}."
+    parts_text = listed(parts)
+    note = f"Dates stand in the columns {parts_text}."
     return replace(
         table,
         names=[joined_name, *(names[position] for position in kept)],

@@ -63,17 +63,20 @@ class ArchData:
         of_owners = pd.concat([prices[name] for name in owners], axis=1)
         calendar = of_owners.sort_index().index
         on_calendar = {name: series.reindex(calendar) for name, series in prices.items()}
-        frame = pd.DataFrame(on_calendar).rename_axis("date")
+        by_name = pd.DataFrame(on_calendar)
+        frame = by_name.rename_axis("date")
         dropped = []
         outside = sum(self._outside(series.index, calendar) for series in prices.values())
         if outside:
             owner = self.market or "the assets"
             reason = f"date on which {owner} did not trade"
-            dropped.append(Dropped("source row", reason, outside))
+            rows_outside = Dropped("source row", reason, outside)
+            dropped.append(rows_outside)
         macro = {name: frame[ticker] for name, ticker in self.macro.items()}
         series = pd.DataFrame(macro, index=frame.index)
         close = frame[self.market] if self.market else None
-        fields = Fields.of_frames({"close": frame[assets]})
+        frames = {"close": frame[assets]}
+        fields = Fields.of_frames(frames)
         market = Market(_source(prices), fields, series, close, dropped=tuple(dropped))
         return market.between(self.start, self.end)
 
@@ -89,7 +92,9 @@ class ArchData:
         mistakes = []
         for where, name in named.items():
             if name not in FILES:
-                mistakes.append(f"{where}: {unknown(name, FILES)}")
+                stranger = unknown(name, FILES)
+                mistake = f"{where}: {stranger}"
+                mistakes.append(mistake)
         chosen = list(INDICES)
         if self.assets is not None:
             try:
@@ -107,7 +112,8 @@ class ArchData:
         if self.start:
             inside &= np.asarray(apart >= parse_date(str(self.start)))
         if self.end:
-            inside &= up_to(apart, str(self.end))
+            end = str(self.end)
+            inside &= up_to(apart, end)
         return int(inside.sum())
 
 
@@ -115,7 +121,8 @@ def _source(names: Iterable[str]) -> str:
     """The files in words, and which name stands for another."""
     files = sorted({FILES[name] for name in names})
     stand_ins = "; SPY is the index ^GSPC, without dividends" if "SPY" in names else ""
-    return f"arch.data {', '.join(files)}{stand_ins}"
+    files_text = ", ".join(files)
+    return f"arch.data {files_text}{stand_ins}"
 
 
 def _shipped(name: str) -> pd.Series:
@@ -129,7 +136,8 @@ def _shipped(name: str) -> pd.Series:
     if package is None or package.origin is None:
         raise DataError("data: these series ship with arch, which is not installed")
     name_of_file = FILES[name]
-    folder = Path(package.origin).parent / "data"
+    origin = Path(package.origin)
+    folder = origin.parent / "data"
     path = folder / name_of_file / f"{name_of_file}.csv.gz"
     column = "vix" if name_of_file == "vix" else "Adj Close"
     table = pd.read_csv(path, index_col="Date", usecols=["Date", column], na_values=".")

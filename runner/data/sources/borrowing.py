@@ -65,7 +65,8 @@ class Borrowing:
         return replace(self, whole=whole, alone=alone)
 
     def _is_of_borrowed(self, mistake: str) -> bool:
-        place = mistake.partition(":")[0]
+        parts = mistake.partition(":")
+        place = parts[0]
         settings = place.split("..")  # data.start..data.end is of both
         return any(setting.removeprefix("data.") in self.borrowed for setting in settings)
 

@@ -45,7 +45,8 @@ class FactorTruth(NamedTuple):
     @property
     def covariance(self) -> np.ndarray:
         """(n, n) B Omega B' + D on the first row."""
-        systematic = np.asarray(self.loadings @ self.omega @ self.loadings.T)
+        common = self.loadings @ self.omega
+        systematic = np.asarray(common @ self.loadings.T)
         return systematic + np.diag(self.specific)
 
 
@@ -136,7 +137,8 @@ class SimulatedFactors:
         from runner.errors import DataError
 
         F, returns = self.sample(self.rows, 0)
-        start = parse_date(str(self.start))
+        start_text = str(self.start)
+        start = parse_date(start_text)
         try:
             dates = pd.bdate_range(start, periods=self.rows, name="date")
         except (ValueError, OverflowError) as error:
@@ -157,19 +159,24 @@ class SimulatedFactors:
         """The parameters of the model that the returns are drawn from."""
         n = self.assets
         m = self.factors
-        alpha = self.alpha_spread * self._normal("alpha", n)
+        draws = self._normal("alpha", n)
+        alpha = self.alpha_spread * draws
         loadings = self.beta_scale * self._normal("loadings", (n, m))
         loadings[:, 0] += self.beta_mean
         change_scale = 0.0 if self.change == "none" else self.change_scale
         change = change_scale * self._normal("change", (n, m))
-        first = self.factor_volatility / np.sqrt(YEAR)
-        decay = self.factor_decay ** np.arange(m)
+        root_year = np.sqrt(YEAR)
+        first = self.factor_volatility / root_year
+        ranks = np.arange(m)
+        decay = self.factor_decay**ranks
         volatility = first * decay
         correlation = np.full((m, m), float(self.factor_correlation))
         np.fill_diagonal(correlation, 1.0)
         noise = self._normal("noise", n)
-        spread = np.exp(2.0 * self.noise_spread * noise)
-        median_variance = self.noise**2 / YEAR
+        log_spread = 2.0 * self.noise_spread * noise
+        spread = np.exp(log_spread)
+        variance = self.noise**2
+        median_variance = variance / YEAR
         return FactorTruth(
             alpha=alpha,
             loadings=loadings,
@@ -188,7 +195,8 @@ class SimulatedFactors:
         returns *= np.sqrt(truth.specific)
         returns += truth.alpha + F @ truth.loadings.T
         if self.change != "none":
-            moved = self._moved(rows)[:, None]
+            moved_share = self._moved(rows)
+            moved = moved_share[:, None]
             moved_factors = moved * F
             returns += moved_factors @ truth.change.T
         return F, returns
@@ -197,8 +205,10 @@ class SimulatedFactors:
         """Share (rows,) of the change of the loadings that has happened on each row."""
         if self.change == "drift":
             return np.linspace(0.0, 1.0, rows)
-        first_after = round(self.change_at * rows)
-        after = np.arange(rows) >= first_after
+        row_of_change = self.change_at * rows
+        first_after = round(row_of_change)
+        every_row = np.arange(rows)
+        after = every_row >= first_after
         return after.astype(float)
 
     def _normal(self, quantity: str, shape: int | tuple[int, int], draw: int = 0) -> np.ndarray:
@@ -206,7 +216,8 @@ class SimulatedFactors:
 
         Each quantity and draw has a generator of its own.
         """
-        key = (crc32(quantity.encode()), draw)
+        code = crc32(quantity.encode())
+        key = (code, draw)
         seeds = np.random.SeedSequence(self.seed, spawn_key=key)
         generator = np.random.Generator(np.random.PCG64(seeds))
         return generator.standard_normal(shape)

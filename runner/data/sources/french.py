@@ -46,11 +46,13 @@ class French:
         from runner.data.market import Market
 
         table = pd.read_csv(_shipped_file(), index_col="dates", parse_dates=["dates"])
-        month_ends = table.index + pd.offsets.MonthEnd(0)
+        to_month_end = pd.offsets.MonthEnd(0)
+        month_ends = table.index + to_month_end
         table.index = month_ends.rename("date")
         portfolios = table.columns.drop(FACTORS)
         assets = choose_assets(self.assets, portfolios)
-        fields = Fields.of_frames({"ret": table[assets]})
+        frames = {"ret": table[assets]}
+        fields = Fields.of_frames(frames)
         market = Market("linearmodels.datasets.french", fields, table[FACTORS])
         return market.between(self.start, self.end)
 
@@ -60,4 +62,5 @@ def _shipped_file() -> Path:
     package = find_spec("linearmodels")
     if package is None or package.origin is None:
         raise DataError("data: the French data ships with linearmodels, which is not installed")
-    return Path(package.origin).parent / "datasets" / "french" / "french.csv.bz2"
+    folder = Path(package.origin).parent
+    return folder / "datasets" / "french" / "french.csv.bz2"

@@ -30,35 +30,44 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
     """
     first, last = parse_hours(hours)
     dates = market.dates
-    time_of_day = dates - dates.normalize()
+    midnights = dates.normalize()
+    time_of_day = dates - midnights
     seconds = time_of_day.total_seconds().to_numpy()
-    after_opening = seconds - 60 * first
+    opening_seconds = 60 * first
+    after_opening = seconds - opening_seconds
     inside = (after_opening >= 0) & (seconds <= 60 * last)
     whole = after_opening % (60 * bar) == 0
     bars = inside & whole
     if not bars.any():
-        earliest = dates[seconds.argmin()]
-        latest = dates[seconds.argmax()]
+        at_earliest = seconds.argmin()
+        earliest = dates[at_earliest]
+        at_latest = seconds.argmax()
+        latest = dates[at_latest]
         times = f"times of day run {earliest:%H:%M}..{latest:%H:%M}"
         raise DataError(f"data.session: {hours} in bars of {bar} min holds no row; the {times}")
     off_session = _rows(market, ~inside)
-    off_bar = _rows(market, inside & ~whole)
+    is_off_bar = inside & ~whole
+    off_bar = _rows(market, is_off_bar)
     account = [
         Dropped("source row", f"outside the session {hours}", off_session),
         Dropped("source row", f"not on a whole bar of {bar} min", off_bar),
     ]
     minutes = np.arange(first, last + 1, bar)
-    on_bars = market.at(np.flatnonzero(bars))
+    bar_rows = np.flatnonzero(bars)
+    on_bars = market.at(bar_rows)
     kept = _on_every_bar(on_bars, minutes)
     return _without_gaps(kept, account, opening)
 
 
 def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
     """The market on these minutes after midnight of each of its days, a session each."""
-    days = market.dates.normalize().unique()
+    all_days = market.dates.normalize()
+    days = all_days.unique()
     times = pd.to_timedelta(minutes, unit="min")
-    midnights = days.to_numpy()[:, None]
-    moments = midnights + times.to_numpy()
+    days_of_calendar = days.to_numpy()
+    midnights = days_of_calendar[:, None]
+    offsets = times.to_numpy()
+    moments = midnights + offsets
     bars = pd.DatetimeIndex(moments.ravel(), name="date").as_unit("us")
     close = market.market_close
     if close is not None:
@@ -84,8 +93,10 @@ def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
 
 def _rows(market: Market, rows: np.ndarray) -> int:
     """Rows (date x asset) with any value among these dates."""
-    part = market.at(np.flatnonzero(rows))
-    return int(part.fields.known().sum())
+    positions = np.flatnonzero(rows)
+    part = market.at(positions)
+    known = part.fields.known()
+    return int(known.sum())
 
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
@@ -93,21 +104,30 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     name = PRICE if PRICE in market.fields else RETURN
     field = market.fields[name]
     number = session_numbers(market.dates)
-    another = number[1:] != number[:-1]
+    later = number[1:]
+    earlier = number[:-1]
+    another = later != earlier
     starts = np.append(True, another)
     observed = usable(name, field)
     gap, night = _over_more(observed, starts[:, None], opening)
     absent = field.isna().to_numpy()
     not_padded = "not in the data, and not padded"
-    account.append(Dropped("missing bar", not_padded, int(absent.sum())))
+    missing_bars = int(absent.sum())
+    bars_not_padded = Dropped("missing bar", not_padded, missing_bars)
+    account.append(bars_not_padded)
     after_gap = "follows a missing bar, over more than one"
-    account.append(Dropped("missing return", after_gap, int(gap.sum())))
+    missing_after_gap = int(gap.sum())
+    returns_after_gap = Dropped("missing return", after_gap, missing_after_gap)
+    account.append(returns_after_gap)
     fields = market.fields
     if RETURN in fields:
         at_opening = "of the first bar of a session, over the night"
-        account.append(Dropped("missing return", at_opening, int(night.sum())))
+        missing_at_opening = int(night.sum())
+        returns_at_opening = Dropped("missing return", at_opening, missing_at_opening)
+        account.append(returns_at_opening)
         within_bars = fields[RETURN].mask(gap | night)
-        fields = fields.with_frames({RETURN: within_bars})
+        frames = {RETURN: within_bars}
+        fields = fields.with_frames(frames)
     ret = market.market_ret
     if ret is not None:
         observed = usable(PRICE, market.index_close)

@@ -14,7 +14,8 @@ LEAST_PRICE, LARGEST_PRICE = 1e-200, 1e200  # their products stay numbers
 
 def persistent(shocks: np.ndarray, memory: float) -> np.ndarray:
     """First-order autoregression (T, N) of variance 1 from independent shocks, in place."""
-    fresh = np.sqrt(1.0 - memory**2)
+    innovation_variance = 1.0 - memory**2
+    fresh = np.sqrt(innovation_variance)
     for before, row in pairwise(shocks):
         row *= fresh
         row += memory * before

@@ -67,7 +67,8 @@ class Snapshot:
         if not path.is_file():
             return None
         fingerprint = read_manifest(path)["fingerprint"]
-        rows = self.home / f"{fingerprint[:SHORT]}.parquet"
+        name = f"{fingerprint[:SHORT]}.parquet"
+        rows = self.home / name
         _verify(rows, fingerprint)
         return rows
 
@@ -103,7 +104,8 @@ class Partial:
         """Where the answer for the ticker is: a digest, for a ticker is not a safe file name."""
         key = repr((ticker, str(self.start), str(self.end)))
         digest = blake2b(key.encode(), digest_size=16).hexdigest()
-        return self.folder / "partial" / f"{digest}.parquet"
+        folder = self.folder / "partial"
+        return folder / f"{digest}.parquet"
 
     def get(self, ticker: str) -> pd.DataFrame | None:
         """The answer kept, None where there is none from the last day."""
@@ -127,7 +129,8 @@ class Partial:
     def clear(self, tickers: Iterable[str]) -> None:
         """Forget the answers for these tickers."""
         for ticker in tickers:
-            self.path(ticker).unlink(missing_ok=True)
+            path = self.path(ticker)
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -141,7 +144,8 @@ def locked(folder: Path) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a") as file:
+        lock = folder / "lock"
+        with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
     except OSError as error:
@@ -220,7 +224,8 @@ def coverage(
 
     owners = list(assets) if market is None else [market]
     dates = pd.concat([answers[name]["Date"] for name in owners])
-    calendar = pd.DatetimeIndex(dates.unique())
+    distinct = dates.unique()
+    calendar = pd.DatetimeIndex(distinct)
     tickers = {name: _covered(answers[name]["Date"], calendar) for name in sorted(answers)}
     return {"calendar": market or "the assets", "tickers": tickers}
 
@@ -230,7 +235,9 @@ def _covered(dates: pd.Series, calendar: pd.DatetimeIndex) -> dict[str, Any]:
     first = dates.min()
     last = dates.max()
     expected = calendar[(calendar >= first) & (calendar <= last)]
-    missing = int((~expected.isin(dates)).sum())
+    is_missing = ~expected.isin(dates)
+    number_missing = is_missing.sum()
+    missing = int(number_missing)
     return {
         "rows": len(dates),
         "first": f"{first:%Y-%m-%d}",
@@ -269,7 +276,8 @@ def describe(manifest: Mapping[str, Any]) -> list[str]:
     for ticker, covered in manifest["tickers"].items():
         notes = _notes(covered, first, last, manifest["calendar"])
         if notes:
-            lines.append(f"{ticker}: {', '.join(notes)}")
+            notes_text = ", ".join(notes)
+            lines.append(f"{ticker}: {notes_text}")
     return lines
 
 
@@ -278,10 +286,13 @@ def _notes(covered: Mapping[str, Any], start: date, end: date, calendar: str) ->
     first = date.fromisoformat(covered["first"])
     last = date.fromisoformat(covered["last"])
     notes = []
-    if (first - start).days > HOLIDAYS:
+    days_late = (first - start).days
+    if days_late > HOLIDAYS:
         notes.append(f"starts {first}")
-    if (end - last).days > HOLIDAYS:
+    days_early = (end - last).days
+    if days_early > HOLIDAYS:
         notes.append(f"ends {last}")
     if covered["missing"]:
-        notes.append(_lacks(covered, calendar))
+        lack = _lacks(covered, calendar)
+        notes.append(lack)
     return notes

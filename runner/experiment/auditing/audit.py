@@ -89,7 +89,9 @@ class Audit:
     @cached_property
     def leaks(self) -> list[str]:
         """A sentence for each column that moved, and each check of the model that failed."""
-        rows = self.table[self.table["verdict"] == LEAK]
+        verdicts = self.table["verdict"]
+        leaking = verdicts == LEAK
+        rows = self.table[leaking]
         if rows.empty:
             return []
         rows = rows.sort_values("rows_ahead", ascending=False, kind="stable")
@@ -117,14 +119,17 @@ class Audit:
         untried = self.table[self.table["verdict"].str.startswith(UNTRIED)]
         pairs = zip(untried["what"], untried["verdict"], strict=True)
         reasons = [f"{what}: {verdict}." for what, verdict in pairs]
-        return [*sentences, *dict.fromkeys(reasons)]
+        unlike_reasons = dict.fromkeys(reasons)
+        return [*sentences, *unlike_reasons]
 
     def _tried(self) -> str:
         """How much was tried, and that nothing moved where nothing did."""
         columns = [what for what in self.table["what"].unique() if what.startswith(OF_COLUMNS)]
         number = count(len(columns), "column")
         dates = count(self.cuts, "date")
-        extent = f"{count(self.assets, 'asset')}, {count(self.rows, 'row')}"
+        assets = count(self.assets, "asset")
+        rows = count(self.rows, "row")
+        extent = f"{assets}, {rows}"
         drawn = "all of the data" if self.thorough else "a sample"
         answer = "Look-ahead" if self.leaks else "No look-ahead found"
         result = "" if self.leaks else ", and no value known by then changed"
@@ -178,7 +183,8 @@ def audit(
         quick = _tried(experiment, market, cuts.QUICK, seed, False)
     if panel is None or sampled is market:
         return quick
-    every_cell = len(panel.dates) * len(panel.assets) * len(panel.names)
+    cells = len(panel.dates) * len(panel.assets)
+    every_cell = cells * len(panel.names)
     if every_cell > MOST_NUMBERS:
         return quick
     return quick._with_rows(_panel_tried(experiment, market, panel, rng))
@@ -231,7 +237,9 @@ def _tried(
 def _evenly(all_cuts: list[cuts.Cut], most: int) -> list[cuts.Cut]:
     """So many of the cuts, spread evenly from the first to the last."""
     n = len(all_cuts)
-    places = np.linspace(0, n - 1, min(most, n)).astype(int)
+    points = min(most, n)
+    even = np.linspace(0, n - 1, points)
+    places = even.astype(int)
     return [all_cuts[k] for k in np.unique(places)]
 
 
@@ -272,7 +280,9 @@ def _panel_tried(
     """The panel of the run, all assets and steps, beside one built on data that end at a date."""
     places = market.dates.get_indexer(panel.dates)
     last = int(rng.integers(len(places) // 2, len(places)))
-    known = cuts.ended(market, cuts.Cut(int(places[last]), last))
+    place = int(places[last])
+    end = cuts.Cut(place, last)
+    known = cuts.ended(market, end)
     check = f"panel of all assets, data end at {panel.dates[last]:{panel.date_format}}"
     try:
         earlier = build_panel(
@@ -284,14 +294,21 @@ def _panel_tried(
             allow_loss=1.0,
         )
     except DataError as error:
-        return [line("panel", check, f"{UNTRIED}: {error.mistakes[0]}")]
+        mistake = error.mistakes[0]
+        untried = line("panel", check, f"{UNTRIED}: {mistake}")
+        return [untried]
     rows = []
     for k, name in enumerate(panel.names):
         what = f"features.{name}"
         whole = panel.X[:, :, k]
-        rows.append(_panel_row(what, check, panel, whole, earlier.X[:, :, k], last))
+        column = earlier.X[:, :, k]
+        row_of_feature = _panel_row(what, check, panel, whole, column, last)
+        rows.append(row_of_feature)
     kept = max(last - panel.horizon + 1, 0)
-    rows.append(_panel_row("target", check, panel, panel.y[:kept], earlier.y[:kept], last))
+    target_before = panel.y[:kept]
+    target_after = earlier.y[:kept]
+    row_of_target = _panel_row("target", check, panel, target_before, target_after, last)
+    rows.append(row_of_target)
     return rows
 
 

@@ -67,7 +67,8 @@ def features_tried(
     for cut in tracked(ground.cuts, "cuts of the data"):
         known = ended(ground.market, cut)
         for column in columns:
-            _compare_ended(column, known, dates[: cut.last + 1])
+            kept_dates = dates[: cut.last + 1]
+            _compare_ended(column, known, kept_dates)
     for cut in ground.some:
         for changed in futures(ground.market, cut):
             for column in columns:
@@ -104,7 +105,9 @@ def _compare_ended(feature: _Feature, known: Market, kept: pd.DatetimeIndex) -> 
         return
     n = len(values)
     values = np.broadcast_to(values, (n, feature.whole.shape[1]))
-    tally.compare(feature.whole[:n], values, feature.size, len(kept) - 1)
+    before = feature.whole[:n]
+    cut_row = len(kept) - 1
+    tally.compare(before, values, feature.size, cut_row)
 
 
 def _compare_changed(feature: _Feature, changed: Market, cut: Cut, dates: pd.DatetimeIndex) -> None:
@@ -121,8 +124,12 @@ def _compare_changed(feature: _Feature, changed: Market, cut: Cut, dates: pd.Dat
         return
     values = np.broadcast_to(values, whole.shape)
     first = cut.last + 1
-    tally.compare(whole[:first], values[:first], feature.size, cut.last)
-    if not np.isfinite(whole[first:]).any():
+    before = whole[:first]
+    after = values[:first]
+    tally.compare(before, after, feature.size, cut.last)
+    whole_later = whole[first:]
+    is_known = np.isfinite(whole_later)
+    if not is_known.any():
         return
     later = moved_rows(whole[first:], values[first:], feature.size)
     tally.answers = bool(tally.answers) or bool(later.any())
@@ -185,7 +192,9 @@ def _step_tried(
             except DataError as error:
                 tally.fail(error.mistakes[0])
                 continue
-            tally.compare(flat[:kept], after.reshape(kept, -1), size, cut.last)
+            before = flat[:kept]
+            flat_after = after.reshape(kept, -1)
+            tally.compare(before, flat_after, size, cut.last)
 
     by_end = Tally(where, ENDED)
     compare(by_end, ground.some if step.traits.by_date else ground.cuts, _ended)
@@ -205,7 +214,9 @@ def _mixed(X: np.ndarray, last: int) -> np.ndarray:
     later = X[last + 1 :]
     order = rng.permutation(len(later))
     factors = np.exp(SPREAD * rng.standard_normal(later.shape))
-    return np.concatenate([X[: last + 1], later[order] * factors])
+    unchanged = X[: last + 1]
+    mixed = later[order] * factors
+    return np.concatenate([unchanged, mixed])
 
 
 def target_tried(
@@ -231,9 +242,11 @@ def target_tried(
             known_later.append(later)
     by_end = _target_ended(target, y, size, horizon, known_later, ground)
     by_future, reach = _target_reach(target, y, size, horizon, ground)
+    row_by_end = _target_row(by_end, by_end.rows_ahead, horizon, dates)
+    row_by_future = _target_row(by_future, reach, horizon, dates)
     rows = [
-        _target_row(by_end, by_end.rows_ahead, horizon, dates),
-        _target_row(by_future, reach, horizon, dates),
+        row_by_end,
+        row_by_future,
     ]
     if horizon:
         overlap = _target_overlap(target, y, size, ground)
@@ -265,15 +278,18 @@ def _target_ended(
     for cut in tracked(cuts, "cuts of the data, target"):
         known = ended(ground.market, cut)
         try:
-            dates, values, *_ = checked(evaluate("target", target, known), known)
+            recomputed = evaluate("target", target, known)
+            dates, values, *_ = checked(recomputed, known)
         except DataError as error:
             tally.fail(error.mistakes[0])
             continue
-        rows = cut.last - horizon + 1
+        before_cut = cut.last - horizon
+        rows = before_cut + 1
         if len(dates) and dates[-1] < ground.dates[rows - 1]:
             rows = int(ground.dates.searchsorted(dates[-1], side="right"))
         position = dates.get_indexer(ground.dates[:rows])
-        is_there = (position >= 0)[:, None]
+        is_within = position >= 0
+        is_there = is_within[:, None]
         after = np.where(is_there, values[position], np.nan)
         tally.compare(y[:rows], after, size, cut.last)
     return tally
@@ -288,11 +304,15 @@ def _target_reach(
         kept = cut.last + 1
         for changed in futures(ground.market, cut):
             try:
-                values = checked(evaluate("target", target, changed), changed).y
+                recomputed = evaluate("target", target, changed)
+                target_changed = checked(recomputed, changed)
+                values = target_changed.y
             except DataError as error:
                 tally.fail(error.mistakes[0])
                 continue
-            tally.compare(y[:kept], values[:kept], size, cut.last)
+            before = y[:kept]
+            after = values[:kept]
+            tally.compare(before, after, size, cut.last)
     reach = tally.rows_ahead
     tally.moved = [pair for pair in tally.moved if pair[1] > horizon]
     return tally, reach
@@ -306,14 +326,19 @@ def _target_overlap(
     for cut in ground.some:
         changed = other_past(ground.market, cut.row)
         try:
-            values = checked(evaluate("target", target, changed), changed).y
+            recomputed = evaluate("target", target, changed)
+            target_changed = checked(recomputed, changed)
+            values = target_changed.y
         except DataError as error:
             tally.fail(error.mistakes[0])
             continue
         later = slice(cut.last, None)
         tally.tried += 1
         tally.values += int(np.isfinite(y[later]).sum())
-        moved = np.flatnonzero(moved_rows(y[later], values[later], size))
+        y_later = y[later]
+        values_later = values[later]
+        is_moved = moved_rows(y_later, values_later, size)
+        moved = np.flatnonzero(is_moved)
         tally.moved += [(cut.last + int(row), int(row)) for row in moved]
     return tally
 

@@ -71,7 +71,9 @@ def cuts_at(
     if not len(usable):
         return []
     dates = rows[usable]
-    chosen = [_run(dates, density.run, rng), _spread(len(dates), density.spread, rng)]
+    run = _run(dates, density.run, rng)
+    spread = _spread(len(dates), density.spread, rng)
+    chosen = [run, spread]
     chosen += _by_year(dates, density.years, rng)
     chosen += _period_ends(dates, density.ends, rng)
     chosen += _weekdays(dates, density.weekday, rng)
@@ -83,7 +85,8 @@ def cuts_at(
 
 def ended(market: Market, cut: Cut) -> Market:
     """The market as it was known at the cut."""
-    return market.at(np.arange(cut.row + 1))
+    rows = np.arange(cut.row + 1)
+    return market.at(rows)
 
 
 def futures(market: Market, cut: Cut) -> Iterator[Market]:
@@ -93,7 +96,8 @@ def futures(market: Market, cut: Cut) -> Iterator[Market]:
     then the same rows of other sizes.
     """
     rng = np.random.default_rng(cut.row)
-    order = rng.permutation(len(market.dates) - cut.row - 1)
+    later = len(market.dates) - cut.row - 1
+    order = rng.permutation(later)
 
     def reorder(name: str, cells: np.ndarray) -> np.ndarray:
         return _reordered(name, cells, cut.row, order)
@@ -102,7 +106,8 @@ def futures(market: Market, cut: Cut) -> Iterator[Market]:
         return _resized(cells, cut.row, order, rng)
 
     rows = np.arange(len(market.dates))
-    rows[cut.row + 1 :] = cut.row + 1 + order
+    first = cut.row + 1
+    rows[cut.row + 1 :] = first + order
     labels = _labels_of(market, rows)
     yield replace(_with(market, reorder), labels=labels)
     yield replace(_with(market, resize), labels=labels)
@@ -113,7 +118,8 @@ def other_past(market: Market, row: int) -> Market:
     rng = np.random.default_rng(row)
     frames = {}
     for name, frame in market.fields.items():
-        cells = frame.to_numpy(dtype=float).copy()
+        values = frame.to_numpy(dtype=float)
+        cells = values.copy()
         end = row + 1 if name == "ret" else row
         noise = rng.standard_normal(cells[:end].shape)
         cells[:end] *= np.exp(SPREAD * noise)
@@ -155,12 +161,15 @@ def _with_companions(market: Market, drawn: np.ndarray, rng: np.random.Generator
     of_labels = [market.grouping.get(name).codes for name in market.grouping.names]
     if not of_labels:
         return drawn
-    half = (len(drawn) + 1) // 2
+    first_of_half = len(drawn) + 1
+    half = first_of_half // 2
     chosen = list(drawn[:half])
     for k, asset in enumerate(drawn[:half]):
         codes = of_labels[k % len(of_labels)]
         of_row = codes[rng.integers(len(codes))]
-        alike = np.flatnonzero(of_row == of_row[asset])
+        own_label = of_row[asset]
+        is_alike = of_row == own_label
+        alike = np.flatnonzero(is_alike)
         others = np.setdiff1d(alike, chosen)
         if len(others):
             chosen.append(rng.choice(others))
@@ -247,7 +256,9 @@ def _mean_return(returns: np.ndarray) -> np.ndarray:
     known = np.isfinite(returns)
     total = np.where(known, returns, 0.0).sum(axis=1)
     mean = np.full(len(returns), np.nan)
-    return np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
+    counts = known.sum(axis=1)
+    has_known = known.any(axis=1)
+    return np.divide(total, counts, out=mean, where=has_known)
 
 
 def _ends(dates: pd.DatetimeIndex, period: str) -> np.ndarray:
@@ -256,7 +267,8 @@ def _ends(dates: pd.DatetimeIndex, period: str) -> np.ndarray:
     None where every row is a period of its own.
     """
     number = dates.to_period(period).asi8
-    ends = np.flatnonzero(number[1:] != number[:-1])
+    differs = number[1:] != number[:-1]
+    ends = np.flatnonzero(differs)
     if len(ends) == len(dates) - 1:
         return np.empty(0, dtype=int)
     return ends
@@ -281,7 +293,9 @@ def _with(market: Market, change: Change) -> Market:
     def changed_column(name: str, values: pd.Series | None) -> pd.Series | None:
         if values is None:
             return None
-        return changed_frame(name, values.to_frame()).iloc[:, 0].rename(values.name)
+        changed = changed_frame(name, values.to_frame())
+        column = changed.iloc[:, 0]
+        return column.rename(values.name)
 
     series = market.series
     if series.shape[1]:
@@ -322,17 +336,22 @@ def _is_level(values: np.ndarray) -> bool:
     if len(known) < 3 or (known <= 0.0).any() or np.ptp(known) == 0.0:
         return False
     deviations = known - known.mean()
-    covariance = deviations[1:] @ deviations[:-1]
+    later_deviations = deviations[1:]
+    earlier_deviations = deviations[:-1]
+    covariance = later_deviations @ earlier_deviations
     variance = deviations @ deviations
     return bool(covariance > PERSISTENT * variance)
 
 
 def _continued(cells: np.ndarray, last: int, later: np.ndarray) -> np.ndarray:
     """Levels (T, c) whose relative changes behind row `last` are those of the rows `later`."""
-    positive = pd.DataFrame(np.where(cells > 0.0, cells, np.nan))
+    above_zero = np.where(cells > 0.0, cells, np.nan)
+    positive = pd.DataFrame(above_zero)
     logs = np.log(positive.ffill().bfill().to_numpy())
     moves = np.diff(logs, axis=0, prepend=logs[:1])[later]
-    levels = np.exp(logs[last] + np.cumsum(moves, axis=0))
+    path = np.cumsum(moves, axis=0)
+    log_levels = logs[last] + path
+    levels = np.exp(log_levels)
     known = np.isfinite(cells[later])
     changed = cells.copy()
     changed[last + 1 :] = np.where(known, levels, np.nan)
@@ -346,5 +365,6 @@ def _resized(
     changed = cells.copy()
     later = cells[last + 1 + order]
     noise = rng.standard_normal(later.shape)
-    changed[last + 1 :] = later * np.exp(SPREAD * noise)
+    factors = np.exp(SPREAD * noise)
+    changed[last + 1 :] = later * factors
     return changed

@@ -61,7 +61,8 @@ def splits_tried(folds: Sequence[Fold], panel: Panel, model: Model) -> list[Row]
             checked.append(_split("model.folds", inner_folds, panel.horizon, dates))
         except RunnerError as error:
             reason = str(error).splitlines()[0]
-            checked.append(line("model.folds", "folds", f"{UNTRIED}: {reason}"))
+            untried = line("model.folds", "folds", f"{UNTRIED}: {reason}")
+            checked.append(untried)
     leaking = [row for row in checked if row["verdict"] == LEAK]
     worst = leaking[0] if leaking else checked[0]
     return [*rows, worst]
@@ -102,7 +103,8 @@ def _split(where: str, folds: Sequence[Fold], horizon: int, dates: pd.DatetimeIn
     mistake = "trains on rows that it tests"
     leaks = shared
     if not shared:
-        mistake = f"trains on targets over {count(horizon, 'row')} that reach into its test rows"
+        horizon_text = count(horizon, "row")
+        mistake = f"trains on targets over {horizon_text} that reach into its test rows"
         leaks = reaching
     if not leaks:
         verdict = CLEAN if folds else f"{UNTRIED}: no fold"
@@ -155,7 +157,8 @@ def models_tried(
     if not parts:
         return []
     checks = CHECKS
-    if type(model).forecast is not Model.forecast:
+    kind = type(model)
+    if kind.forecast is not Model.forecast:
         checks = [*CHECKS, FORECAST_CHECK]
     return [_row(check, model, parts) for check in checks]
 
@@ -166,7 +169,8 @@ def _parts(panel: Panel, folds: Sequence[Fold], size: Size, rng: np.random.Gener
         return []
     later = np.arange(1, len(folds))
     if len(later) > size.folds - 1:
-        later = np.sort(rng.choice(later, size=size.folds - 1, replace=False))
+        drawn = rng.choice(later, size=size.folds - 1, replace=False)
+        later = np.sort(drawn)
     tried = [folds[k] for k in (0, *later.tolist())]
     return [_part(panel, fold, size, rng) for fold in tried if len(fold.train) and len(fold.test)]
 
@@ -202,17 +206,24 @@ def _part(panel: Panel, fold: Fold, size: Size, rng: np.random.Generator) -> Par
     """The last training rows, the test rows and others beside them, of some assets."""
     train = fold.train[-size.train :]
     test = fold.test[:TESTED]
-    outside = np.setdiff1d(np.arange(len(panel.dates)), fold.train)
+    every_row = np.arange(len(panel.dates))
+    outside = np.setdiff1d(every_row, fold.train)
     distance = np.abs(outside - test[0])
     near = outside[np.argsort(distance, kind="stable")][: size.others]
-    rows = np.unique(np.concatenate([train, test, near]))
+    chosen = [train, test, near]
+    all_chosen = np.concatenate(chosen)
+    rows = np.unique(all_chosen)
     N = len(panel.assets)
-    assets = np.sort(rng.choice(N, size=min(size.assets, N), replace=False))
+    most = min(size.assets, N)
+    drawn_assets = rng.choice(N, size=most, replace=False)
+    assets = np.sort(drawn_assets)
     small = panel.part(rows, assets)
     is_train = np.isin(rows, train)
     is_test = np.isin(rows, test)
     others = [_changed(small, ~is_train, ~is_train, kind, rng) for kind in KINDS]
-    return Part(fold.name, small, np.flatnonzero(is_train), np.flatnonzero(is_test), others)
+    train_rows = np.flatnonzero(is_train)
+    test_rows = np.flatnonzero(is_test)
+    return Part(fold.name, small, train_rows, test_rows, others)
 
 
 def _changed(
@@ -228,7 +239,8 @@ def _changed(
     y = panel.y.copy()
     X[X_rows] *= np.exp(NEAR * rng.standard_normal(X[X_rows].shape))
     known = panel.y[panel.valid]
-    loud = LOUD * (size_of(known) or 1.0)
+    scale = size_of(known) or 1.0
+    loud = LOUD * scale
     if kind == "explained":
         noise = QUIET * loud * rng.standard_normal(y.shape)
         values = loud * _standardised(X).sum(axis=2) + noise
@@ -236,14 +248,17 @@ def _changed(
         values = loud * rng.standard_normal(y.shape)
     is_binary = np.isin(known, (0.0, 1.0)).all()
     if is_binary:
-        values = (values > 0.0).astype(float)
+        is_positive = values > 0.0
+        values = is_positive.astype(float)
     new_targets = values[y_rows]
-    y[y_rows] = np.where(np.isfinite(y[y_rows]), new_targets, np.nan)
+    had_target = np.isfinite(y[y_rows])
+    y[y_rows] = np.where(had_target, new_targets, np.nan)
     raw = panel.raw
     if raw is not None:
         raw = raw.copy()
         is_known = np.isfinite(raw[y_rows])
-        raw[y_rows] = np.where(is_known, np.abs(new_targets), np.nan)
+        sizes = np.abs(new_targets)
+        raw[y_rows] = np.where(is_known, sizes, np.nan)
     return panel.with_arrays(X=X, y=y, raw=raw)
 
 
@@ -252,7 +267,9 @@ def _standardised(X: np.ndarray) -> np.ndarray:
     columns = np.nan_to_num(X)
     spread = columns.std(axis=(0, 1))
     scale = np.where(spread > 0.0, spread, 1.0)
-    return np.asarray((columns - columns.mean(axis=(0, 1))) / scale)
+    mean = columns.mean(axis=(0, 1))
+    standardised = (columns - mean) / scale
+    return np.asarray(standardised)
 
 
 def _fit_moves(model: Model, part: Part) -> tuple[int, bool]:
@@ -291,7 +308,8 @@ def _prediction_looks(model: Model, part: Part) -> tuple[int, bool]:
     fit = _fitted(model, _fits(model)[0], part)
     first = _predicted(model, fit, test)[:half]
     X = test.X.copy()
-    X[half:] = LOUD * X[half:] + size_of(X)
+    louder = LOUD * X[half:]
+    X[half:] = louder + size_of(X)
     second = _predicted(model, fit, test.with_arrays(X=X))[:half]
     return int(np.isfinite(first).sum()), _differ(first, second)
 
@@ -305,12 +323,17 @@ def _forecast_moves(model: Model, part: Part) -> tuple[int, bool]:
     rows = np.arange(len(panel.dates))
     is_training = np.isin(rows, part.train)
     last = test[-1]
-    unknown_targets = (rows > last - max(panel.horizon, 1)) & ~is_training
-    unknown_features = (rows > last) & ~is_training
+    known_until = last - max(panel.horizon, 1)
+    not_yet_known = rows > known_until
+    unknown_targets = not_yet_known & ~is_training
+    is_later = rows > last
+    unknown_features = is_later & ~is_training
     rng = np.random.default_rng(0)
     others = [_changed(panel, unknown_targets, unknown_features, kind, rng) for kind in KINDS]
     moves = any(_differ(first, model.forecast(other, fold)) for other in others)
-    return int(np.isfinite(first).sum()), moves
+    is_forecast = np.isfinite(first)
+    forecasts = is_forecast.sum()
+    return int(forecasts), moves
 
 
 class Check(NamedTuple):
@@ -371,7 +394,8 @@ def _definer(model: Model, method: str) -> type:
 def _fitted(model: Model, name: str, part: Part) -> Any:
     """The fit on the training rows of the part as it is, made once."""
     if name not in part.fits:
-        part.fits[name] = getattr(model, name)(part.panel, part.train)
+        fitting = getattr(model, name)
+        part.fits[name] = fitting(part.panel, part.train)
     return part.fits[name]
 
 

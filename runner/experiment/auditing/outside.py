@@ -114,10 +114,13 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
         yield "function", value.__wrapped__
     elif isinstance(value, Mapping):
-        for name, part in list(value.items())[:MOST_ELEMENTS]:
+        items = list(value.items())
+        looked_at = items[:MOST_ELEMENTS]
+        for name, part in looked_at:
             yield f"element {name!r}", part
     elif isinstance(value, list | tuple | set | frozenset):
-        for part in list(value)[:MOST_ELEMENTS]:
+        elements = list(value)
+        for part in elements[:MOST_ELEMENTS]:
             yield "element", part
     elif _is_own_object(value):
         yield from _named("attribute", vars(value))

@@ -58,7 +58,9 @@ class Tally:
     def compare(self, before: np.ndarray, after: np.ndarray, size: float, last: int) -> None:
         """Add rows (n, c) before and after the data changed behind row `last` of the panel."""
         self.tried += 1
-        self.values += int(np.isfinite(before).sum())
+        is_known = np.isfinite(before)
+        known_before = is_known.sum()
+        self.values += int(known_before)
         rows = np.flatnonzero(moved_rows(before, after, size))
         self.moved += [(int(row), last - int(row) + 1) for row in rows]
 
@@ -132,8 +134,10 @@ def moved_rows(before: np.ndarray, after: np.ndarray, size: float) -> np.ndarray
     known_before = np.isfinite(before)
     known_after = np.isfinite(after)
     with np.errstate(invalid="ignore", over="ignore"):
-        rounding = MOVED * (np.abs(before) + size)
-        is_apart = np.abs(before - after) > rounding
+        size_of_cell = np.abs(before) + size
+        rounding = MOVED * size_of_cell
+        distance = np.abs(before - after)
+        is_apart = distance > rounding
     appeared = known_before != known_after
     changed = known_before & known_after & is_apart
     return np.asarray((appeared | changed).any(axis=1))

@@ -41,7 +41,8 @@ def shared_factors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarr
     differing = []
     for k, name in enumerate(names):
         column = panel.X[rows, :, panel.names.index(name)]
-        F[:, k] = column[np.arange(len(rows)), first]
+        every_row = np.arange(len(rows))
+        F[:, k] = column[every_row, first]
         if (valid & (column != F[:, k, None])).any():
             differing.append(name)
     if differing:
@@ -65,7 +66,10 @@ def rolling_betas(
     betas = np.full((*y.shape, F.shape[1]), np.nan)
     for t in range(least, len(y)):
         before = slice(max(t - window, 0), t)
-        betas[t] = slopes(F[before], y[before], use[before], least)
+        F_before = F[before]
+        y_before = y[before]
+        use_before = use[before]
+        betas[t] = slopes(F_before, y_before, use_before, least)
     return betas
 
 
@@ -102,7 +106,8 @@ def cross_sections(
     constant = terms[0] == "const"
     fewest = betas.shape[2] + 2
     y = panel.y[rows]
-    usable = panel.valid[rows] & np.isfinite(betas).all(axis=2)
+    has_betas = np.isfinite(betas).all(axis=2)
+    usable = panel.valid[rows] & has_betas
     residuals = np.full(usable.shape, np.nan)
     estimates = nothing(units(panel, rows, "date"), len(terms))
     if not constant:
@@ -118,13 +123,16 @@ def cross_sections(
         try:
             b = _cross_section(X, Y, inverse, terms)
         except NotEstimable as error:
-            _refuse(estimates, dates, str(error))
+            reason = str(error)
+            _refuse(estimates, dates, reason)
             continue
-        u = Y - X @ b
+        fitted = X @ b
+        u = Y - fitted
         residuals[np.ix_(dates, assets)] = u.T
         estimates.b[dates] = b.T
         estimates.ssr[dates] = np.sum(u**2, axis=0)
-        about_mean = np.sum((Y - Y.mean(axis=0)) ** 2, axis=0)
+        deviation = Y - Y.mean(axis=0)
+        about_mean = np.sum(deviation**2, axis=0)
         if estimates.tss_mean is None:
             estimates.tss[dates] = about_mean
         else:
@@ -145,7 +153,9 @@ def _cross_section(
     if inverse is None:
         return solve(X, Y, terms)
     root = np.linalg.cholesky(inverse).T
-    return solve(root @ X, root @ Y, terms)
+    X_weighted = root @ X
+    Y_weighted = root @ Y
+    return solve(X_weighted, Y_weighted, terms)
 
 
 def _refuse(estimates: Estimates, dates: np.ndarray, reason: str) -> None:
@@ -173,7 +183,8 @@ def covariance_of_mean(path: np.ndarray, lags: int) -> np.ndarray:
     small-sample factor.
     """
     T = len(path)
-    deviation = path - path.mean(axis=0)
+    mean = path.mean(axis=0)
+    deviation = path - mean
     degrees = T if lags else T - 1.0
     return long_run(deviation, lags) / (T * degrees)
 
@@ -199,7 +210,8 @@ def overlap_share(at: np.ndarray, window: int) -> float:
     1 - (w - 1)(w + 1) / (3 w T).
     """
     # in how many windows each row is, by its share of each
-    times = np.zeros(int(at.max()) + 1)
+    latest = int(at.max())
+    times = np.zeros(latest + 1)
     for t in at:
         start = max(t - window, 0)
         times[start:t] += 1.0 / (t - start)
@@ -216,9 +228,13 @@ def shanken(path: np.ndarray, F: np.ndarray, c: float, lags: int) -> np.ndarray:
     correlation leave none in the errors of the betas.
     """
     less_factors = path.copy()
-    first_factor = path.shape[1] - F.shape[1]
+    columns = path.shape[1]
+    factors = F.shape[1]
+    first_factor = columns - factors
     less_factors[:, first_factor:] -= F
-    return covariance_of_mean(path, lags) + c * covariance_of_mean(less_factors, 0)
+    of_premia = covariance_of_mean(path, lags)
+    of_factors = covariance_of_mean(less_factors, 0)
+    return of_premia + c * of_factors
 
 
 def gmm(
@@ -239,21 +255,27 @@ def gmm(
     """
     T, K = F.shape
     H = np.linalg.inv(X.T @ inverse @ X)
-    A = H @ X.T @ inverse
+    HX = H @ X.T
+    A = HX @ inverse
     mean = y.mean(axis=0)
     premia = A @ mean
     alpha = mean - X @ premia
     factor_premia = premia[len(premia) - K :]
-    centred = F - F.mean(axis=0)
+    mean_factor = F.mean(axis=0)
+    centred = F - mean_factor
     # how each row moves the betas, per unit of residual
-    D = np.linalg.solve(centred.T @ centred / T, centred.T).T
-    by_betas = e * (D @ factor_premia)[:, None]
-    influence = (y - mean - by_betas) @ A.T
+    second_moments = centred.T @ centred / T
+    D = np.linalg.solve(second_moments, centred.T).T
+    through_betas = D @ factor_premia
+    by_betas = e * through_betas[:, None]
+    deviation = y - mean
+    influence = (deviation - by_betas) @ A.T
     by_alpha = (e @ inverse @ alpha)[:, None] * D
     influence += by_alpha @ H[len(premia) - K :]
     on_errors = y - mean - by_betas - influence @ X.T
     size = T * (T - K - 1.0)
-    return long_run(influence, lags) / size, long_run(on_errors, lags) / size
+    V_premia = long_run(influence, lags) / size
+    return V_premia, long_run(on_errors, lags) / size
 
 
 def pricing_test(alpha: np.ndarray, V: np.ndarray, directions: np.ndarray, df: float) -> Wald:
@@ -275,14 +297,17 @@ def pricing_test(alpha: np.ndarray, V: np.ndarray, directions: np.ndarray, df: f
         )
     unit = directions / np.linalg.norm(directions, axis=0)
     outside = np.linalg.qr(unit, mode="complete")[0][:, k:]
-    spread = outside.T @ V @ outside
+    projected = outside.T @ V
+    spread = projected @ outside
     z = outside.T @ alpha
     eigen = np.linalg.eigvalsh(spread)
-    if eigen[0] <= SINGULAR * eigen[-1]:
+    least = SINGULAR * eigen[-1]
+    if eigen[0] <= least:
         raise NotEstimable("the covariance of the pricing errors is singular")
     T2 = float(z @ np.linalg.solve(spread, z))
     if np.isinf(df):
-        return Wald(T2 / p, p, np.inf, float(chdtrc(p, T2)))
+        p_value = float(chdtrc(p, T2))
+        return Wald(T2 / p, p, np.inf, p_value)
     f = T2 * df_den / (p * df)
     return Wald(f, p, int(df_den), float(fdtrc(p, df_den, f)))
 
@@ -335,7 +360,9 @@ class Passes:
         y = self.y[:, self.own]
         betas = self.betas[0, self.own]
         centred = self.F - self.F.mean(axis=0)
-        return y - y.mean(axis=0) - centred @ betas.T
+        mean = y.mean(axis=0)
+        explained = centred @ betas.T
+        return y - mean - explained
 
 
 class Errors(NamedTuple):
@@ -366,7 +393,8 @@ def errors_of(passes: Passes, robust: bool, c: float, lags: int) -> Errors:
         return Errors(V, pricing, None, "an asset in use has missing cells")
     e = passes.first_residuals()
     df = T - K - 1.0
-    V_pricing = (1.0 + c) / T * (e.T @ e) / df
+    products = e.T @ e
+    V_pricing = (1.0 + c) / T * products / df
     test, reason = _tested(passes, V_pricing, passes.loadings, df)
     return Errors(V, pricing, test, reason)
 
@@ -383,7 +411,8 @@ def _errors_of_gmm(passes: Passes, lags: int) -> Errors:
     V, V_pricing = gmm(X, y, e, passes.F, inverse, lags)
     pricing = np.full(len(own), np.nan)
     pricing[own] = np.sqrt(np.diag(V_pricing))
-    test, reason = _tested(passes, V_pricing, inverse @ X, np.inf)
+    of_means = inverse @ X
+    test, reason = _tested(passes, V_pricing, of_means, np.inf)
     return Errors(V, pricing, test, reason)
 
 
@@ -405,7 +434,8 @@ def _pricing_errors(u: np.ndarray, c: float, lags: int) -> np.ndarray:
     """
     std_errors = np.full(u.shape[1], np.nan)
     for i, column in enumerate(u.T):
-        known = column[np.isfinite(column)][:, None]
+        is_known = np.isfinite(column)
+        known = column[is_known][:, None]
         if len(known) > 1:
             V = covariance_of_mean(known, lags) + c * covariance_of_mean(known, 0)
             std_errors[i] = np.sqrt(V[0, 0])

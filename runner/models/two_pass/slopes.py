@@ -30,9 +30,13 @@ def slopes(F: np.ndarray, y: np.ndarray, use: np.ndarray, least: int) -> np.ndar
     groups = []
     if complete.any():
         groups.append(np.flatnonzero(complete))
-    others = np.flatnonzero(~complete & (n >= least))
+    enough = n >= least
+    incomplete = ~complete & enough
+    others = np.flatnonzero(incomplete)
     if len(others):
-        b[others], sound = _from_sums(F, y[:, others], use[:, others])
+        y_of_others = y[:, others]
+        use_of_others = use[:, others]
+        b[others], sound = _from_sums(F, y_of_others, use_of_others)
         groups += [others[i : i + 1] for i in np.flatnonzero(~sound)]
     for targets in groups:
         rows = use[:, targets[0]]
@@ -56,7 +60,8 @@ def _from_sums(F: np.ndarray, y: np.ndarray, use: np.ndarray) -> tuple[np.ndarra
     F = F[known]
     y = y[known]
     use = use[known]
-    centred = F - F.mean(axis=0)
+    mean = F.mean(axis=0)
+    centred = F - mean
     spread = np.sqrt(np.mean(centred**2, axis=0))
     scale = np.maximum(spread, np.finfo(float).tiny)
     Z = with_constant(centred / scale, True)
@@ -64,9 +69,13 @@ def _from_sums(F: np.ndarray, y: np.ndarray, use: np.ndarray) -> tuple[np.ndarra
     products = Z[:, :, None] * Z[:, None, :]
     ZZ = (use.T @ products.reshape(T, -1)).reshape(-1, k, k)
     eigen = np.linalg.eigvalsh(ZZ)
-    sound = eigen[:, 0] > WELL * eigen[:, -1]
+    smallest = eigen[:, 0]
+    largest = eigen[:, -1]
+    sound = smallest > WELL * largest
     ZZ[~sound] = np.eye(k)
-    level = np.where(use, y, 0.0).sum(axis=0) / use.sum(axis=0)
+    sums = np.where(use, y, 0.0).sum(axis=0)
+    rows = use.sum(axis=0)
+    level = sums / rows
     Zy = np.where(use, y - level, 0.0).T @ Z
     b = np.linalg.solve(ZZ, Zy[:, :, None])
     return b[:, 1:, 0] / scale, sound
@@ -82,12 +91,17 @@ def solve(X: np.ndarray, Y: np.ndarray, terms: Sequence[str]) -> np.ndarray:
     length[length == 0.0] = 1.0
     Q, R = np.linalg.qr(X / length)
     _, singular, right = np.linalg.svd(R)
-    if singular[-1] <= RANK_TOLERANCE * singular[0]:
+    smallest = RANK_TOLERANCE * singular[0]
+    if singular[-1] <= smallest:
         weights = np.abs(right[-1])
-        least = COLLINEAR_PART * weights.max()
+        largest = weights.max()
+        least = COLLINEAR_PART * largest
         names = [term for term, weight in zip(terms, weights, strict=True) if weight > least]
-        raise NotEstimable(f"collinear betas: {', '.join(names)}")
-    return np.linalg.solve(R, Q.T @ Y) / length[:, None]
+        names_text = ", ".join(names)
+        raise NotEstimable(f"collinear betas: {names_text}")
+    solution = np.linalg.solve(R, Q.T @ Y)
+    length_of_term = length[:, None]
+    return solution / length_of_term
 
 
 def with_constant(X: np.ndarray, constant: bool) -> np.ndarray:

@@ -113,7 +113,8 @@ def _corrected(change: np.ndarray, c: float) -> str:
 
 def _signed(share: float) -> str:
     sign = "-" if share < 0.0 else "+"
-    return f"{sign}{percent(abs(share))}"
+    size = percent(abs(share))
+    return f"{sign}{size}"
 
 
 def pricing(
@@ -128,7 +129,8 @@ def pricing(
     """
     own = passes.own
     seen = np.isfinite(passes.u)
-    n = seen.sum(axis=0)[own]
+    rows = seen.sum(axis=0)
+    n = rows[own]
     earned = np.where(seen, passes.y, 0.0).sum(axis=0)
     unexplained = np.where(seen, passes.u, 0.0).sum(axis=0)
     mean = earned[own] / n
@@ -145,7 +147,8 @@ def pricing(
     with np.errstate(divide="ignore", invalid="ignore"):
         tss = np.sum((mean - mean.mean()) ** 2)
         r2 = 1.0 - np.sum(error**2) / tss
-    mean_abs_error = np.mean(np.abs(error))
+    sizes = np.abs(error)
+    mean_abs_error = np.mean(sizes)
     metrics = {"r2": r2, "mean_abs_error": mean_abs_error, "shanken_factor": 1.0 + c}
     words = [
         f"{_explained(r2, len(mean))}; "
@@ -157,13 +160,15 @@ def pricing(
 
 def _explained(r2: float, assets: int) -> str:
     """How near mean returns lie to what the betas imply."""
-    over = f"over {count(assets, 'asset')}"
+    assets_text = count(assets, "asset")
+    over = f"over {assets_text}"
     if r2 < 0.0:
         return (
             "Mean returns are further from what the betas imply than from their own mean "
             f"(R2 {number(r2)} {over})"
         )
-    return f"The betas account for {percent(r2)} of the variance of mean returns {over}"
+    share = percent(r2)
+    return f"The betas account for {share} of the variance of mean returns {over}"
 
 
 def _significant(table: pd.DataFrame) -> str:
@@ -173,7 +178,8 @@ def _significant(table: pd.DataFrame) -> str:
     names = f" ({listed(hits['unit'])})" if len(hits) else ""
     chance = ""
     if tested >= MANY_TESTS:
-        chance = f", where chance alone would give about {LEVEL * tested:,.0f}"
+        expected = LEVEL * tested
+        chance = f", where chance alone would give about {expected:,.0f}"
     return (
         f"One by one, pricing errors differ from zero at 5 % in {len(hits)} of {tested} assets"
         f"{names}{chance}."
@@ -199,12 +205,14 @@ def betas(
     if without:
         names = listed(latest.units[i].name for i in without)
         reasons = "; ".join(sorted({latest.reason[i] for i in without}))
-        words.append(f"{count(len(without), 'asset')} without betas ({names}): {reasons}.")
+        without_text = count(len(without), "asset")
+        words.append(f"{without_text} without betas ({names}): {reasons}.")
     cells = np.isfinite(passes.y).sum()
     used = np.isfinite(passes.u).sum()
     lost = int(cells - used)
     if lost:
-        words.append(f"{count(lost, 'cell')} of the cross-sections left out for want of betas.")
+        cells_text = count(lost, "cell")
+        words.append(f"{cells_text} of the cross-sections left out for want of betas.")
     return Finding(table, words=words)
 
 
@@ -224,7 +232,10 @@ def _over_dates(path: np.ndarray, assets: Sequence[str], factors: Sequence[str])
     rows = []
     for i, k in np.ndindex(path.shape[1:]):
         beta = path[:, i, k]
-        beta = beta[np.isfinite(beta)]
+        is_known = np.isfinite(beta)
+        beta = beta[is_known]
         if len(beta) > 1:
-            rows.append((assets[i], factors[k], beta.mean(), beta.std(ddof=1)))
+            mean = beta.mean()
+            deviation = beta.std(ddof=1)
+            rows.append((assets[i], factors[k], mean, deviation))
     return pd.DataFrame(rows, columns=["unit", "term", "mean_over_dates", "std_over_dates"])

@@ -130,11 +130,13 @@ class TwoPass(Model):
         fixed = self.window is None
         by_date, u = cross_sections(panel, rows, betas, terms, inverse, fixed)
         refuse_nothing(by_date)
-        dates = int(by_date.estimated.sum())
+        estimated = by_date.estimated.sum()
+        dates = int(estimated)
         if dates < len(names) + 2:
             few = f"{dates} cross-sections for {count(len(names), 'factor')}"
             raise DataError(f"model: {few}; needs at least {len(names) + 2}")
-        y = np.where(panel.valid, panel.y, np.nan)[rows]
+        y_of_panel = np.where(panel.valid, panel.y, np.nan)
+        y = y_of_panel[rows]
         passes = self._passes(F, y, betas, by_date, u, inverse)
         return self._as_fit(passes, latest, by_date, panel)
 
@@ -155,7 +157,12 @@ class TwoPass(Model):
         share = 1.0
         if self.window is not None:
             share = overlap_share(at, self.window)
-        return Passes(F[at], y[at], betas[at], fixed, by_date.b[at], u[at], share, inverse)
+        used_factors = F[at]
+        used_betas = betas[at]
+        premia_of_dates = by_date.b[at]
+        return Passes(
+            used_factors, y[at], used_betas, fixed, premia_of_dates, u[at], share, inverse
+        )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Expected returns (T, N), the same on every row: the constant plus betas times premia.
@@ -164,7 +171,9 @@ class TwoPass(Model):
         factors of the rows forecast are not used, for nobody knows them in time. NaN where an asset
         has no betas.
         """
-        return np.tile(fit.params.sum(axis=1), (len(panel.dates), 1))
+        premium = fit.params.sum(axis=1)
+        dates = len(panel.dates)
+        return np.tile(premium, (dates, 1))
 
     def _refuse(self, panel: Panel, rows: np.ndarray, factors: int) -> None:
         """Refuse a panel whose shape says that there is no answer.
@@ -178,7 +187,9 @@ class TwoPass(Model):
                 "two passes explain a target of the same row as its factors"
             )
         if len(panel.assets) < factors + 2:
-            few = f"{count(len(panel.assets), 'asset')} for {count(factors, 'factor')}"
+            assets_text = count(len(panel.assets), "asset")
+            factors_text = count(factors, "factor")
+            few = f"{assets_text} for {factors_text}"
             raise DataError(f"model: {few}; a cross-section needs at least {factors + 2}")
         if self.window is not None and self.window >= len(rows):
             allowed = f"less than the {len(rows)} rows fitted on"
@@ -198,7 +209,9 @@ class TwoPass(Model):
         latest = estimate(Regression(regressors=names), panel, rows[-window:])
         least = self.least or self.window or len(names) + 2
         where = " in the last window" if self.window else ""
-        for i in np.flatnonzero(latest.estimated & (latest.n < least)):
+        few_rows = latest.n < least
+        has_few_rows = latest.estimated & few_rows
+        for i in np.flatnonzero(has_few_rows):
             latest.b[i] = np.nan
             latest.reason[i] = f"fewer than {least} rows{where}"
         if self.window is None:
@@ -219,8 +232,11 @@ class TwoPass(Model):
         gls = self.cross_section == "gls"
         if not gls and self.cov != "gmm":
             return None
-        known = np.isfinite(F).all(axis=1)
-        cells = panel.valid[rows[known]][:, latest.estimated]
+        is_known = np.isfinite(F)
+        known = is_known.all(axis=1)
+        known_rows = rows[known]
+        valid = panel.valid[known_rows]
+        cells = valid[:, latest.estimated]
         setting = "model.cov: given gmm"
         allowed = "shanken"
         if gls:
@@ -254,7 +270,8 @@ class TwoPass(Model):
         terms = self.terms(panel.names)
         factors = terms[self.constant :]
         confidence = self.confidence
-        lags = self._lags(len(passes.path))
+        dates = len(passes.path)
+        lags = self._lags(dates)
         c = self._correction(passes)
         corrected = c if self.cov == "shanken" else 0.0
         errors = errors_of(passes, self.cov == "gmm", corrected, lags)
@@ -271,7 +288,8 @@ class TwoPass(Model):
         coefficients = pd.concat([path, premia], ignore_index=True)
         quality = tables.quality_table(by_date, "")
         hypotheses = pd.concat([tested, joint], ignore_index=True)
-        params = self._loadings(latest) * mean.b[0]
+        loadings = self._loadings(latest)
+        params = loadings * mean.b[0]
         errors_in_words = self._errors_in_words(lags, c)
         return tables.Fit(
             coefficients,

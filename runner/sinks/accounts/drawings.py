@@ -66,7 +66,8 @@ def assets_by_date(account: Account) -> Any:
         return None
     table = account.by_date
     N = len(account.coverage)
-    position = int(table["assets"].argmin())
+    fewest_at = table["assets"].argmin()
+    position = int(fewest_at)
     least = table.iloc[position]
     day = stamp(least["date"])
     fewest = f"fewest {least['assets']:,} on {day}"
@@ -106,7 +107,8 @@ def coverage(account: Account) -> Any:
     tall = 4.5
     left = LEFT
     if named:
-        tall = max(0.6, 0.2 * rows)
+        height_of_rows = 0.2 * rows
+        tall = max(0.6, height_of_rows)
         left = label_room(labels, 0.3)
     figure = figure_of(TOP + tall + BELOW, "Coverage by asset", note)
     axes = axes_at(figure, left, TOP, WIDTH - left - 1.1, tall)
@@ -135,9 +137,12 @@ def returns(account: Account) -> Any:
     table = account.distribution
     if table.empty:
         return None
-    low = 100.0 * table["low"].to_numpy()
-    high = 100.0 * table["high"].to_numpy()
-    total = int(table["values"].sum())
+    low_returns = table["low"].to_numpy()
+    low = 100.0 * low_returns
+    high_returns = table["high"].to_numpy()
+    high = 100.0 * high_returns
+    values_counted = table["values"].sum()
+    total = int(values_counted)
     last = table["high"].iloc[-1]
     reach = percent(float(last))
     note = f"{total:,} returns of a row, logarithmic scale; outer bars: ± {reach} and all beyond"
@@ -146,7 +151,8 @@ def returns(account: Account) -> Any:
     axes = axes_across(figure, TOP, tall, LEFT)
     axes.set_yscale("log")
     width = high - low
-    axes.bar(low, table["values"], width, align="edge", color=BLUE, alpha=0.75, linewidth=0)
+    counts = table["values"]
+    axes.bar(low, counts, width, align="edge", color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0.0, **AXIS_LINE)
     axes.set_xlim(low[0], high[-1])
     axes.set_xlabel("return of a row, per cent")
@@ -179,7 +185,8 @@ def series(account: Account) -> Any:
         left = LEFT + column * (wide + LEFT)
         top = TOP + 0.2 + row * step
         axes = axes_at(figure, left, top, wide, tall)
-        axes.set_title(shortened(name, 44))
+        heading = shortened(name, 44)
+        axes.set_title(heading)
         values = table[name].to_numpy(dtype=float)
         dates = len(values)
         positions = np.arange(dates)
@@ -203,7 +210,8 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
     """
     index = pd.DatetimeIndex(dates)
     for unit, (form, first, steps) in UNITS.items():
-        period = index.to_period(unit).asi8 + first
+        period_index = index.to_period(unit)
+        period = period_index.asi8 + first
         starts = _starts(period)
         if len(starts) >= ENOUGH:
             n = len(starts)
@@ -213,9 +221,11 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
             labels = [f"{date:{form}}" for date in index[chosen]]
             axes.set_xticks(chosen, labels)
             return
-    places = _starts(index.normalize().asi8)
+    days = index.normalize()
+    places = _starts(days.asi8)
     if len(places) < ENOUGH:
-        places = np.arange(len(index))
+        every_row = len(index)
+        places = np.arange(every_row)
     step = math.ceil(len(places) / most)
     chosen = places[::step]
     chosen = chosen[chosen <= WITHIN * len(index)]
@@ -225,7 +235,8 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
 
 def _starts(period: np.ndarray) -> np.ndarray:
     """Positions at which the number of the period is another one than before."""
-    return np.flatnonzero(np.diff(period)) + 1
+    changes = np.diff(period)
+    return np.flatnonzero(changes) + 1
 
 
 PICTURES: dict[str, Callable[[Account], Any]] = {

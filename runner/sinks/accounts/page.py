@@ -59,10 +59,12 @@ def write(name: str, account: Account, directory: Path, pictures: Sequence[Drawn
         caption = CAPTIONS.get(stem, "")
         drawn[stem] = picture(one, caption)
     in_short = paragraphs(account.words)
-    parts = [("In short", joined(*in_short))]
+    in_short_html = joined(*in_short)
+    parts = [("In short", in_short_html)]
     if account.notes:
         notes = paragraphs(account.notes)
-        parts.append(("Notes", joined(*notes)))
+        notes_html = joined(*notes)
+        parts.append(("Notes", notes_html))
     tables = {table.heading: _table(table) for table in shown(account)}
     for heading, (stems, names) in SECTIONS.items():
         content = [drawn[stem] for stem in stems if stem in drawn]
@@ -82,7 +84,8 @@ def _head(name: str, account: Account) -> Html:
     coverage = account.coverage
     dates = len(account.by_date)
     assets = len(coverage)
-    cells = max(dates * assets, 1)
+    all_cells = dates * assets
+    cells = max(all_cells, 1)
     filled = coverage["values"].sum()
     left_out = account.dropped["rows"].sum()
     tiles = [
@@ -97,7 +100,8 @@ def _head(name: str, account: Account) -> Html:
         "Dates": account.span,
         "Calendar": account.calendar,
     }
-    pairs = pairs_of([(key, [text]) for key, text in facts.items()], "facts")
+    rows = [(key, [text]) for key, text in facts.items()]
+    pairs = pairs_of(rows, "facts")
     title = tag("h1", f"Data: {name}")
     return tag("header", title, tiles_of(tiles), pairs)
 

@@ -65,7 +65,8 @@ def columns_table(account: Account) -> Shown:
     """What each column was taken for."""
     table = account.columns
     columns = _columns(table, OF_COLUMNS)
-    if table["table"].nunique() > 1:
+    tables = table["table"].nunique()
+    if tables > 1:
         columns.insert(0, _texts("table", table["table"]))
     note = "missing: of a field, cells (date x asset) that have a price or return, but no value"
     return Shown(COLUMNS, columns, note)
@@ -75,14 +76,18 @@ def gaps_table(account: Account) -> Shown:
     """The longest gaps of the calendar; single dates, holidays among them, are in the file only."""
     several = account.gaps["missing"] > 1
     longer = account.gaps[several]
-    return Shown(GAPS, _columns(longer.head(FEW), OF_GAPS), _rest(longer, "gaps.csv"))
+    first_gaps = longer.head(FEW)
+    rest = _rest(longer, "gaps.csv")
+    return Shown(GAPS, _columns(first_gaps, OF_GAPS), rest)
 
 
 def coverage_table(account: Account) -> Shown:
     """The assets with the fewest values, where some lack any."""
     incomplete = account.coverage["share"] < 1.0
     lacking = account.coverage[incomplete]
-    return Shown(COVERAGE, _columns(lacking.head(FEW), OF_COVERAGE), _rest(lacking, "coverage.csv"))
+    first_lacking = lacking.head(FEW)
+    rest = _rest(lacking, "coverage.csv")
+    return Shown(COVERAGE, _columns(first_lacking, OF_COVERAGE), rest)
 
 
 def joins_table(account: Account) -> Shown:
@@ -94,7 +99,8 @@ def units_table(account: Account) -> Shown:
     """Median, median size and range of every column of numbers."""
     table = account.units
     columns = _columns(table, OF_UNITS)
-    if (table["remark"] != "").any():
+    has_remark = table["remark"] != ""
+    if has_remark.any():
         columns.append(_texts("remark", table["remark"]))
     return Shown(UNITS, columns, "returns in decimals: 0.01 is one per cent")
 
@@ -104,9 +110,11 @@ def moves_table(account: Account) -> Shown:
     table = account.moves
     positive = table["median_size"] > 0.0
     usual = table["median_size"].where(positive)
-    times = table["return"].abs() / usual
+    size_of_return = table["return"].abs()
+    times = size_of_return / usual
     columns = _columns(table, OF_MOVES)
-    columns.append(_written("times its median size", times, _times))
+    column_of_times = _written("times its median size", times, _times)
+    columns.append(column_of_times)
     return Shown(MOVES, columns)
 
 
@@ -162,7 +170,8 @@ def _columns(table: pd.DataFrame, forms: Sequence[Form]) -> list[Column]:
 
 
 def _texts(heading: str, values: Iterable[Any]) -> Column:
-    return Column(heading, list(map(str, values)), TEXT)
+    texts = list(map(str, values))
+    return Column(heading, texts, TEXT)
 
 
 def _written(heading: str, values: Iterable[Any], write: Callable[[Any], str]) -> Column:

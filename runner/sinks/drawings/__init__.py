@@ -12,6 +12,7 @@ from runner.sinks.drawings.analyses.information import INFORMATION
 from runner.sinks.drawings.analyses.performance import nested, security_market_line, style_box
 from runner.sinks.drawings.analyses.portfolio import PORTFOLIO
 from runner.sinks.drawings.analyses.risk import RISK
+from runner.sinks.drawings.analyses.risk_estimates import RISK_ESTIMATES
 from runner.sinks.drawings.analyses.robustness import ROBUSTNESS
 from runner.sinks.drawings.analyses.sizing import SIZING
 from runner.sinks.drawings.bootstrap import bootstrap
@@ -36,6 +37,7 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     **PORTFOLIO,
     "pricing": pricing,
     **RISK,
+    **RISK_ESTIMATES,
     **ROBUSTNESS,
     **SIZING,
     "security_market_line": security_market_line,

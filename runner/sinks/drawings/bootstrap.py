@@ -51,10 +51,12 @@ def bootstrap(table: pd.DataFrame) -> Any:
 
 def _forest(known: pd.DataFrame, scale: float, label: str) -> Any:
     """A row per asset, in it a bar per method."""
-    units = list(known["unit"].unique())
+    distinct = known["unit"].unique()
+    units = list(distinct)
     n = len(units)
     row = 0.46 if n <= 12 else 0.32
-    tall = max(0.9, row * n)
+    height_of_rows = row * n
+    tall = max(0.9, height_of_rows)
     note = "thin: interval; thick: middle half of the draws or of the normal; dot: the estimate"
     figure = figure_of(tall + 1.55, "Sharpe ratios and their bootstrap distributions", note)
     names = labels_of(units)
@@ -62,8 +64,10 @@ def _forest(known: pd.DataFrame, scale: float, label: str) -> Any:
     axes = axes_across(figure, 1.0, tall, left)
     for place, (method, (name, colour)) in enumerate(METHODS.items()):
         of_method = rows_where(known, "method", method)
-        rows = of_method.set_index("unit").reindex(units)
-        shift = (1 - place) * STEP
+        by_unit = of_method.set_index("unit")
+        rows = by_unit.reindex(units)
+        from_last = 1 - place
+        shift = from_last * STEP
         _bars(axes, rows, scale, shift, colour, name)
     heights = -np.arange(n, dtype=float)
     lowest = heights[-1]
@@ -84,11 +88,16 @@ def _bars(
 ) -> None:
     """One method: a row per asset from the top, moved by `shift`."""
     heights = shift - np.arange(len(rows))
-    low = scale * floats(rows, "ci_low")
-    high = scale * floats(rows, "ci_high")
-    q25 = scale * floats(rows, "q25")
-    q75 = scale * floats(rows, "q75")
-    estimate = scale * floats(rows, "sharpe")
+    ci_low = floats(rows, "ci_low")
+    low = scale * ci_low
+    ci_high = floats(rows, "ci_high")
+    high = scale * ci_high
+    lower_quartile = floats(rows, "q25")
+    q25 = scale * lower_quartile
+    upper_quartile = floats(rows, "q75")
+    q75 = scale * upper_quartile
+    sharpe = floats(rows, "sharpe")
+    estimate = scale * sharpe
     axes.hlines(heights, low, high, color=colour, linewidth=1.3, label=name)
     axes.hlines(heights, q25, q75, color=colour, linewidth=5.0, alpha=0.55)
     axes.scatter(estimate, heights, s=10, color=INK, linewidths=0, zorder=4)
@@ -101,10 +110,12 @@ def _sorted(known: pd.DataFrame, scale: float, label: str) -> Any:
     """
     blocks = rows_where(known, "method", "stationary_bootstrap")
     blocks = blocks.sort_values("sharpe")
-    formula = rows_where(known, "method", "lo").set_index("unit")
+    of_formula = rows_where(known, "method", "lo")
+    formula = of_formula.set_index("unit")
     formula = formula.reindex(blocks["unit"])
     n = len(blocks)
-    ranks = np.arange(1, n + 1)
+    after_last = n + 1
+    ranks = np.arange(1, after_last)
     note = f"{n:,} assets, sorted"
     figure = figure_of(4.2, "Sharpe ratios with their bootstrap intervals", note)
     axes = axes_across(figure, 0.85, 2.7)
@@ -115,11 +126,14 @@ def _sorted(known: pd.DataFrame, scale: float, label: str) -> Any:
     estimates = scale * blocks["sharpe"]
     axes.plot(ranks, estimates, color=BLUE, linewidth=1.8, label="estimate")
     limits = formula[["ci_low", "ci_high"]]
-    limits = scale * limits.to_numpy(dtype=float)
+    ends = limits.to_numpy(dtype=float)
+    limits = scale * ends
     labels = ["interval, formula (Lo)", "_"]
     axes.plot(ranks, limits, color=ORANGE, linewidth=1.0, linestyle="--", label=labels)
     zero_line(axes, "y")
-    outside = (blocks["ci_low"] > 0.0) | (blocks["ci_high"] < 0.0)
+    is_above = blocks["ci_low"] > 0.0
+    is_below = blocks["ci_high"] < 0.0
+    outside = is_above | is_below
     hits = int(outside.sum())
     share = f"{hits:,} of {n:,}"
     axes.set_xlabel(f"assets; zero is outside the block interval of {share}")

@@ -16,7 +16,8 @@ MOST_TICKS = 9  # dates below an axis
 def days_since(dates: Any, first: pd.Timestamp) -> np.ndarray:
     """Days since the first date."""
     day = np.timedelta64(1, "D")
-    days = (dates - first) / day
+    since_first = dates - first
+    days = since_first / day
     return np.asarray(days, dtype=float)
 
 
@@ -25,7 +26,9 @@ def dated(axes: Any, dates: Any) -> None:
     first = dates.min()
     ticks, form = _ticks(first, dates.max())
     positions = days_since(ticks, first)
-    axes.set_xticks(positions, list(ticks.strftime(form)))
+    names = ticks.strftime(form)
+    tick_labels = list(names)
+    axes.set_xticks(positions, tick_labels)
 
 
 def unnamed(axes: Any, below: Any) -> None:
@@ -44,7 +47,8 @@ def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, s
     for starts, form in (("YS", "%Y"), ("MS", "%Y-%m")):
         midnight = first.normalize()
         dates = pd.date_range(midnight, last, freq=starts)
-        dates = dates[dates >= first]
+        is_after = dates >= first
+        dates = dates[is_after]
         if len(dates) >= 3:
             step = math.ceil(len(dates) / MOST_TICKS)
             return dates[::step], form

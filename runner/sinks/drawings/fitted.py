@@ -13,6 +13,7 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
+    NORMAL_95,
     ORANGE,
     axes_across,
     axes_at,
@@ -33,7 +34,6 @@ FEWEST_IN_BIN = 20  # rows of a group
 FEWEST_BINNED = 60  # rows of which groups are drawn
 MOST_LAGS = 20  # of the autocorrelations, or a fifth of the rows
 MOST_SERIES = 300  # assets whose autocorrelations are taken, evenly over all
-NORMAL_95 = 1.96  # quantile of a normal, of two-sided 95 % bounds
 TOP, WIDE, TALL = 0.95, 2.25, 2.35  # inches from the top to a panel, and of its sides
 QUANTILES = 400  # order statistics drawn between the tails
 TAIL = 50  # order statistics of either tail, all drawn
@@ -78,14 +78,17 @@ def _standardised(report: Report) -> tuple[np.ndarray, str]:
     u = np.where(panel.valid, panel.y - report.fitted, np.nan)
     per_asset = unit_noun(report.fit.quality) == "asset"
     axis = 0 if per_asset else None
-    rows = np.isfinite(u).sum(axis=axis)
+    has_residual = np.isfinite(u)
+    rows = has_residual.sum(axis=axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         squares = np.nansum(u**2, axis=axis)
-        deviation = np.sqrt(squares / rows)
+        variance = squares / rows
+        deviation = np.sqrt(variance)
         u = u / deviation
     known = np.isfinite(u)
     u[~known] = np.nan
-    present = np.flatnonzero(known.any(axis=0))
+    has_cell = known.any(axis=0)
+    present = np.flatnonzero(has_cell)
     if len(present) == 1:
         asset = panel.assets[present[0]]
         return u, shortened(asset)
@@ -124,11 +127,15 @@ def _quantiles(axes: Any, u: np.ndarray) -> None:
     shares = ndtr(np.linspace(end, -end, QUANTILES))
     even = shares * n
     middle = np.clip(even.astype(int), 0, last)
-    tail = np.arange(min(n, TAIL))
-    every = np.concatenate([tail, middle, last - tail])
+    tail_rows = min(n, TAIL)
+    tail = np.arange(tail_rows)
+    upper = last - tail
+    chosen = [tail, middle, upper]
+    every = np.concatenate(chosen)
     ranks = np.unique(every)
     normal = ndtri((ranks + 0.5) / n)
-    actual = np.sort(u)[ranks]
+    in_order = np.sort(u)
+    actual = in_order[ranks]
     ends = normal[[0, -1]]
     axes.plot(ends, ends, color=INK, linewidth=0.9)
     axes.plot(normal, actual, "o", color=BLUE, markersize=2.6, markeredgewidth=0, rasterized=True)
@@ -165,7 +172,8 @@ def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
         axes.plot(centre, mean, color=ORANGE, linewidth=1.6)
         above = mean + spread
         below = mean - spread
-        band = np.column_stack([above, below])
+        edges = [above, below]
+        band = np.column_stack(edges)
         axes.plot(centre, band, "--", color=ORANGE, linewidth=1.1)
 
 
@@ -181,16 +189,20 @@ def autocorrelations(u: np.ndarray, lags: int) -> np.ndarray:
         e = np.where(known, u - mean, 0.0)
         products = [np.einsum("tn,tn->n", e[j:], e[:-j]) for j in range(1, lags + 1)]
         squares = np.sum(e**2, axis=0)
-        return np.array(products) / squares
+        covariance = np.array(products)
+        return covariance / squares
 
 
 def _autocorrelations(axes: Any, u: np.ndarray) -> None:
     """A bar per lag; of several assets the mean, with the middle 90 % of them."""
-    rows = np.isfinite(u).sum(axis=0)
-    long = np.flatnonzero(rows >= MOST_LAGS)
+    has_residual = np.isfinite(u)
+    rows = has_residual.sum(axis=0)
+    is_long = rows >= MOST_LAGS
+    long = np.flatnonzero(is_long)
     n_long = len(long)
     even = np.linspace(0, n_long - 1, min(n_long, MOST_SERIES))
-    positions = np.unique(even.astype(int))
+    rounded_down = even.astype(int)
+    positions = np.unique(rounded_down)
     series = long[positions]
     axes.set_title("Autocorrelation")
     axes.set(xlabel="lag (rows)", ylabel="correlation")
@@ -200,16 +212,19 @@ def _autocorrelations(axes: Any, u: np.ndarray) -> None:
         return
     rows_of_series = rows[series]
     fifth = rows_of_series.min() // 5
-    lags = int(min(MOST_LAGS, fifth))
+    allowed_lags = min(MOST_LAGS, fifth)
+    lags = int(allowed_lags)
     r = autocorrelations(u[:, series], lags)
-    at = np.arange(1, lags + 1)
+    after_last = lags + 1
+    at = np.arange(1, after_last)
     mean = np.nanmean(r, axis=1)
     axes.bar(at, mean, 0.7, color=BLUE)
     if len(series) > 1:
         low, high = np.nanquantile(r, [0.05, 0.95], axis=1)
         axes.vlines(at, low, high, color=INK, linewidth=1.0)
     axes.axhline(0.0, **AXIS_LINE)
-    root = math.sqrt(np.median(rows_of_series))
+    usual_rows = np.median(rows_of_series)
+    root = math.sqrt(usual_rows)
     for quantile in (-NORMAL_95, NORMAL_95):
         edge = quantile / root
         axes.axhline(edge, color=ORANGE, linewidth=1.1, linestyle="--")

@@ -75,8 +75,10 @@ def folds(report: Report) -> Any:
     note = _note(report, len(drawn))
     figure = figure_of(tall + 1.5, title, note)
     labels = labels_of(names)
-    left = min(0.35 + 0.075 * longest(labels), 1.6)
-    wide = WIDTH - left - 0.4
+    widest = 0.35 + 0.075 * longest(labels)
+    left = min(widest, 1.6)
+    right_of_labels = WIDTH - left
+    wide = right_of_labels - 0.4
     axes = axes_at(figure, left + 0.2, 0.9, wide, tall)
     _bars(axes, names, parts)
     _names(axes, names)
@@ -184,7 +186,8 @@ def _names(axes: Any, names: list[str]) -> None:
 def _ticks(dates: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
     """Rows that begin a year, quarter, month, week, day or hour, whichever gives a few of them."""
     for unit, form in CALENDAR:
-        period = dates.to_period(unit).asi8
+        period_index = dates.to_period(unit)
+        period = period_index.asi8
         steps_of_period = np.diff(period, prepend=period[0])
         starts = np.flatnonzero(steps_of_period)
         if len(starts) >= FEWEST_TICKS:

@@ -75,7 +75,8 @@ def say_along(panels: Sequence[Any], x: Sequence[float] | np.ndarray, texts: Any
     if not n:
         return
     even = np.linspace(0, n - 1, min(n, MOST_DATES))
-    chosen = np.unique(even.astype(int))
+    rounded_down = even.astype(int)
+    chosen = np.unique(rounded_down)
     at = positions[chosen]
     between = (at[1:] + at[:-1]) / 2.0
     left = np.append(at[0], between)
@@ -85,8 +86,10 @@ def say_along(panels: Sequence[Any], x: Sequence[float] | np.ndarray, texts: Any
     top = np.column_stack([right, np.ones(len(at))])
     last = panels[-1]
     first = panels[0]
-    low = Corners(bottom, last.get_xaxis_transform())
-    high = Corners(top, first.get_xaxis_transform())
+    in_last = last.get_xaxis_transform()
+    low = Corners(bottom, in_last)
+    in_first = first.get_xaxis_transform()
+    high = Corners(top, in_first)
     _keep(last.figure, Texts(low, high, said, 0.5))
 
 
@@ -119,13 +122,16 @@ def say_wealth(panels: Sequence[Any], table: pd.DataFrame, by: str) -> None:
 def estimate_texts(names: Iterable[object], rows: pd.DataFrame) -> list[str]:
     """Of each row its name and its estimate with interval and p-value, where it has them."""
     texts = []
-    columns = rows[["estimate", "ci_low", "ci_high", "p_value"]].astype(float)
+    names_of_columns = ["estimate", "ci_low", "ci_high", "p_value"]
+    texts_or_numbers = rows[names_of_columns]
+    columns = texts_or_numbers.astype(float)
     for name, (estimate, low, high, p) in zip(names, columns.to_numpy(), strict=True):
         text = f"{shortened(name, 40)}: {number(estimate)}"
         if np.isfinite(low):
             text += f", interval {number(low)} to {number(high)}"
         if np.isfinite(p):
-            text += f", {p_words(p)}"
+            p_text = p_words(p)
+            text += f", {p_text}"
         texts.append(text)
     return texts
 

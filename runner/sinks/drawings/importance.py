@@ -33,7 +33,8 @@ def importance(table: pd.DataFrame) -> Any:
     if len(mean) > MOST:
         note += f"; first {MOST} of {len(mean)} features"
     n = len(shown)
-    tall = max(0.6, 0.26 * n)
+    height_of_rows = 0.26 * n
+    tall = max(0.6, height_of_rows)
     figure = figure_of(tall + 1.5, "Share of the gain by feature", note)
     names = labels_of(shown.index)
     left = label_room(names, 0.3)
@@ -51,7 +52,8 @@ def importance(table: pd.DataFrame) -> Any:
         axes.scatter(share, height, s=7, color=INK, alpha=0.5, linewidths=0)
     right: Any = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
     for y, number in zip(heights, splits, strict=True):
-        text = f"{int(number):,}"
+        times = int(number)
+        text = f"{times:,}"
         axes.annotate(text, (1.01, y), **right)
     axes.set_yticks(heights, names)
     axes.tick_params(axis="y", length=0)

@@ -53,7 +53,8 @@ class Series(NamedTuple):
     @property
     def has_lines(self) -> bool:
         """Whether there is something beside the actual values."""
-        return len(self.fitted) + len(self.predicted) > 0
+        lines = len(self.fitted) + len(self.predicted)
+        return lines > 0
 
 
 def actual_fitted(report: Report) -> Any:
@@ -91,7 +92,8 @@ def _panel(axes: Any, series: Series, dates: pd.DatetimeIndex) -> None:
     fitted = series.fitted
     if len(series.predicted):
         begin = series.predicted.index[0]
-        fitted = fitted[fitted.index < begin]
+        is_before = fitted.index < begin
+        fitted = fitted[is_before]
         start = days_since(begin, first)
         axes.axvline(start, color=GREY, linewidth=0.9, linestyle=DASHED)
     thin = 0.9 if len(series.actual) <= FEW_DATES else 0.5
@@ -122,7 +124,8 @@ def _shown(report: Report) -> tuple[list[Series], str]:
     if unit_noun(report.fit.quality) != "asset":
         mean = _of_assets(report, assets, f"Mean over {count(n, 'asset')}")
         return [mean], "equal weights over the assets of each date"
-    quality = report.fit.quality.dropna(subset="r2").sort_values("r2", ascending=False)
+    with_r2 = report.fit.quality.dropna(subset="r2")
+    quality = with_r2.sort_values("r2", ascending=False)
     quality = quality[quality["unit"].isin(assets)]
     if quality.empty:
         return [], ""
@@ -147,12 +150,15 @@ def _of_assets(report: Report, names: Sequence[str], heading: str) -> Series:
     actual = _means(panel.scored[:, columns], known, panel.dates)
     fitted = pd.Series(index=panel.dates[:0], dtype=float)
     if unit_noun(report.fit.quality) != "date":
-        fitted = _means(panel.in_units(report.fitted)[:, columns], known, panel.dates)
+        in_units = panel.in_units(report.fitted)
+        of_assets = in_units[:, columns]
+        fitted = _means(of_assets, known, panel.dates)
     rows = report.predictions
     predicted = pd.Series(index=panel.dates[:0], dtype=float)
     if len(rows):
         own = rows[rows["asset"].isin(names)]
-        predicted = own.groupby("date")["prediction"].mean()
+        by_date = own.groupby("date")
+        predicted = by_date["prediction"].mean()
     return Series(heading, actual, fitted, predicted)
 
 
@@ -160,8 +166,10 @@ def _means(values: np.ndarray, known: np.ndarray, dates: pd.DatetimeIndex) -> pd
     """Means (T,) of the known cells of each date, without dates that have none."""
     import pandas as pd
 
-    known = known & ~np.isnan(values)
+    is_missing = np.isnan(values)
+    known = known & ~is_missing
     count = known.sum(axis=1)
     there = count > 0
     total = np.sum(values, axis=1, where=known)
-    return pd.Series(total[there] / count[there], dates[there])
+    means = total[there] / count[there]
+    return pd.Series(means, dates[there])

@@ -69,7 +69,8 @@ def path(table: pd.DataFrame) -> Any:
         return figure
     figure = figure_of(HEIGHT, "Penalty, slopes and error out of sample", note)
     labels = labels_of(names)
-    margin = 0.25 + 0.075 * longest(labels)
+    letters = longest(labels)
+    margin = 0.25 + 0.075 * letters
     wide = (WIDTH - 0.75 - margin - 0.95 - 0.2) / 2
     left = axes_at(figure, 0.75, TOP, wide, TALL)
     middle = 0.75 + wide + margin + 0.95
@@ -81,7 +82,8 @@ def path(table: pd.DataFrame) -> Any:
 
 def _note(table: pd.DataFrame, curve: pd.DataFrame, single: bool, units: int) -> str:
     """How many folds there are, and the penalties that were chosen."""
-    folds = count(largest(table, "folds"), "fold")
+    number_of_folds = largest(table, "folds")
+    folds = count(number_of_folds, "fold")
     if not single:
         many = count(units, "unit")
         means = f"mean over {many} at the same place of their grids"
@@ -89,7 +91,8 @@ def _note(table: pd.DataFrame, curve: pd.DataFrame, single: bool, units: int) ->
     marks = []
     for name, mask in _marks(curve).items():
         penalty = curve.loc[mask, "penalty"].iloc[0]
-        mark = f"{name} {number(penalty)}"
+        penalty_text = number(penalty)
+        mark = f"{name} {penalty_text}"
         marks.append(mark)
     choices = ", ".join(marks)
     return f"{folds}; penalty at the {choices}"
@@ -103,8 +106,11 @@ def _marks(curve: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
     """Means over units at the same place of their grids; the penalty is the geometric mean."""
-    place = table.groupby("unit", sort=False).cumcount()
-    logs = table.assign(penalty=np.log(table["penalty"]))
+    by_unit = table.groupby("unit", sort=False)
+    place = by_unit.cumcount()
+    penalties = table["penalty"]
+    log_penalties = np.log(penalties)
+    logs = table.assign(penalty=log_penalties)
     means = logs.groupby(place)[["penalty", "mean_error", "terms"]].mean()
     penalty = np.exp(means["penalty"])
     return means.assign(penalty=penalty, std_error=np.nan, least=False, one_se=False)
@@ -197,12 +203,16 @@ def _name(axes: Any, labels: list[_Label]) -> None:
     upwards = sorted(labels)
     n = len(upwards)
     share = min(LINE / TALL, 1.0 / max(n, 1))
-    step = (high - low) * share
+    range_of_ends = high - low
+    step = range_of_ends * share
     y = np.array([label.end for label in upwards])
-    rank = step * np.arange(n)
+    ranks = np.arange(n)
+    rank = step * ranks
     above = y - rank
     from_below = np.maximum.accumulate(above)
-    from_above = np.minimum.accumulate(above[::-1])[::-1]
+    from_top = above[::-1]
+    lowest_so_far = np.minimum.accumulate(from_top)
+    from_above = lowest_so_far[::-1]
     up = from_below + rank
     down = from_above + rank
     lowest = low + rank
@@ -222,7 +232,8 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     x = floats(curve, "penalty")
     mean = floats(curve, "mean_error")
     error = floats(curve, "std_error")
-    known = np.isfinite(error).all()
+    is_finite = np.isfinite(error)
+    known = is_finite.all()
     if known:
         band: Any = {"color": BLUE, "alpha": 0.2, "linewidth": 0}
         low = mean - error
@@ -231,7 +242,8 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     label = "mean over folds" if single else "mean over folds and units"
     axes.plot(x, mean, color=BLUE, linewidth=1.6, label=label)
     if curve["least"].any() and known:
-        least = int(curve["least"].to_numpy().argmax())
+        is_least = curve["least"].to_numpy()
+        least = int(is_least.argmax())
         bound = mean[least] + error[least]
         line: Any = {"color": GREY, "linewidth": 0.9, "linestyle": DASHED}
         axes.axhline(bound, label="least + 1 s.e.", **line)
@@ -253,8 +265,10 @@ def _scale(axes: Any, x: np.ndarray) -> None:
     high = float(x.max())
     if low < high:
         axes.set_xlim(high, low)
-    first = np.floor(np.log10(low))
-    last = np.ceil(np.log10(high))
+    power_of_low = np.log10(low)
+    first = np.floor(power_of_low)
+    power_of_high = np.log10(high)
+    last = np.ceil(power_of_high)
     ticks = 10.0 ** np.arange(first, last + 1)
     inside = (ticks >= low) & (ticks <= high)
     if inside.sum() < 2:
@@ -270,14 +284,16 @@ def _scale(axes: Any, x: np.ndarray) -> None:
 
 def _tick_text(value: float, _: int) -> str:
     """A penalty at a tick, with a minus as long as a plus."""
-    return f"{value:g}".replace("-", "−")
+    written = f"{value:g}"
+    return written.replace("-", "−")
 
 
 def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
     """A line at each choice, with how many terms it keeps, written at this height of the axes."""
     colours = {}
     for mask, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False):
-        row = int(mask.to_numpy().argmax())
+        at_mark = mask.to_numpy().argmax()
+        row = int(at_mark)
         colours[row] = colour
     for row, colour in colours.items():
         penalty = curve["penalty"].iloc[row]
@@ -287,7 +303,8 @@ def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
         look: Any = {"color": INK, "fontsize": 7.6, "rotation": 90}
         look["va"] = "top" if height > 0.5 else "bottom"
         place: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
-        room_at_left = row > 0.06 * len(curve)
+        near_left = 0.06 * len(curve)
+        room_at_left = row > near_left
         if colour == BLUE and room_at_left:
             place |= {"xytext": (-2, 0), "ha": "right"}
         else:

@@ -34,7 +34,8 @@ def pricing(table: pd.DataFrame) -> Any:
     """Mean return of each asset against the one that its betas imply, with the line of equality."""
     implied = floats(table, "implied_return")
     mean = floats(table, "mean_return")
-    errors = np.abs(floats(table, "pricing_error"))
+    pricing_errors = floats(table, "pricing_error")
+    errors = np.abs(pricing_errors)
     named = np.argsort(-errors)
     assets = count(len(table), "asset")
     note = f"{assets}; above the line an asset earned more than its betas imply"
@@ -75,7 +76,9 @@ def _scale(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
     Along x at least half of the span along y, so that a flat cloud does not look steep.
     """
     tall = np.ptp(y) or abs(y[0]) or 1.0
-    wide = max(np.ptp(x), tall / 2)
+    wide_of_x = np.ptp(x)
+    half_tall = tall / 2
+    wide = max(wide_of_x, half_tall)
     middle = (x.min() + x.max()) / 2
     half = 0.57 * wide
     axes.set_xlim(middle - half, middle + half)
@@ -91,7 +94,8 @@ def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.
     """
     axes.figure.canvas.draw()  # fixes the scales
     pixels = axes.figure.dpi / 72.0  # of a point of the page
-    values = np.column_stack([x, y])
+    columns = [x, y]
+    values = np.column_stack(columns)
     points = axes.transData.transform(values)
     margin = DOT * pixels
     gap = GAP * pixels
@@ -101,13 +105,17 @@ def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.
     apart = points[:, None] - points
     distances = np.linalg.norm(apart, axis=2)
     reach = CROWD * pixels
-    crowd = np.exp(-distances / reach).sum(axis=0)
-    order = np.arange(len(SIDES))
-    dislike = 0.5 * pixels**2 * order  # of sides that come later
+    nearness = np.exp(-distances / reach)
+    crowd = nearness.sum(axis=0)
+    sides = len(SIDES)
+    order = np.arange(sides)
+    square = 0.5 * pixels**2
+    dislike = square * order  # of sides that come later
     for i in sorted(which, key=lambda row: -crowd[row]):
         text = shortened(names[i])
         wide = 0.62 * SIZE * len(text) * pixels
-        tall = 1.1 * SIZE * pixels
+        points_tall = 1.1 * SIZE
+        tall = points_tall * pixels
         point = points[i]
         boxes = [_box(point, side, wide, tall, gap) for side in SIDES]
         costs = [_cost(axes, box, taken) for box in boxes]
@@ -150,11 +158,17 @@ def _edge(side: float) -> str:
 def _box(at: np.ndarray, side: tuple[float, float], wide: float, tall: float, gap: float) -> Box:
     """Where a text lies, in pixels, that stands on this side of a point."""
     across, up = side
-    x = at[0] + across * gap + np.sign(across) * wide / 2
-    y = at[1] + up * gap + np.sign(up) * tall / 2
+    right = at[0] + across * gap
+    half_wide = np.sign(across) * wide / 2
+    x = right + half_wide
+    upper = at[1] + up * gap
+    half_of_height = np.sign(up) * tall / 2
+    y = upper + half_of_height
     half = wide / 2
     half_tall = tall / 2
-    return x - half, y - half_tall, x + half, y + half_tall
+    left = x - half
+    bottom = y - half_tall
+    return left, bottom, x + half, y + half_tall
 
 
 def _overlap(a: Box, b: Box) -> float:
@@ -173,7 +187,8 @@ def _overlap(a: Box, b: Box) -> float:
 def _cost(axes: Any, box: Box, taken: Sequence[Box]) -> float:
     """What is against a name in this box: areas taken, the line of equal values, the outside."""
     cost = sum(_overlap(box, other) for other in taken)
-    return cost + _elsewhere(axes, box)
+    elsewhere = _elsewhere(axes, box)
+    return cost + elsewhere
 
 
 def _elsewhere(axes: Any, box: Box) -> float:
@@ -187,4 +202,5 @@ def _elsewhere(axes: Any, box: Box) -> float:
     outside_across = left < frame.x0 or right > frame.x1
     outside_up = low < frame.y0 or high > frame.y1
     outside = outside_across or outside_up
-    return ON_LINE * on_line + OUTSIDE * outside
+    cost_of_line = ON_LINE * on_line
+    return cost_of_line + OUTSIDE * outside

@@ -55,7 +55,9 @@ def tear_sheet(strategy: Strategy) -> Any:
     if strategy.turnover is not None:
         panels.append("turnover")
     tall = [TALL[name] for name in panels]
-    height = TOP + sum(tall) + APART * (len(panels) - 1) + 0.4
+    of_panels = TOP + sum(tall)
+    gaps = APART * (len(panels) - 1)
+    height = of_panels + gaps + 0.4
     note = f"out of sample, after costs; {count(len(returns), 'return')}"
     figure = figure_of(height, "Record of the strategy", note)
     top = TOP
@@ -111,7 +113,8 @@ def _share_dates(axes: dict[str, Any], wealth: pd.Series) -> None:
 def _returns(axes: Any, wealth: pd.Series) -> None:
     """What 1 invested at the first date has earned until each date."""
     days = days_since(wealth.index, wealth.index[0])
-    earned = 100.0 * (wealth / wealth.iloc[0] - 1.0)
+    growth = wealth / wealth.iloc[0]
+    earned = 100.0 * (growth - 1.0)
     axes.plot(days, earned, color=BLUE, linewidth=1.6)
     axes.axhline(0.0, **BASE_LINE)
     axes.set_title("Cumulative return (%)")
@@ -139,7 +142,8 @@ def _sharpe(
 
 def _turnover(axes: Any, turnover: pd.Series, first: pd.Timestamp) -> None:
     """The sum of the changes of weights at each date of trading."""
-    traded = turnover[turnover > 0.0]
+    is_traded = turnover > 0.0
+    traded = turnover[is_traded]
     days = days_since(traded.index, first)
     axes.vlines(days, 0.0, traded, color=BLUE, linewidth=1.1)
     axes.set_ylim(bottom=0.0)
@@ -150,15 +154,21 @@ def months(strategy: Strategy) -> Any:
     """Returns by year and month; None where returns come less often than once a month."""
     if not strategy.has_months:
         return None
-    table = 100.0 * monthly(returns_of(strategy.wealth))
-    cells = table.drop(columns="year").to_numpy(dtype=float)
-    limit = max(float(np.nanquantile(np.abs(cells), CLIPPED)), LEAST_SCALE)
+    returns = returns_of(strategy.wealth)
+    table = 100.0 * monthly(returns)
+    of_months = table.drop(columns="year")
+    cells = of_months.to_numpy(dtype=float)
+    sizes = np.abs(cells)
+    largest = float(np.nanquantile(sizes, CLIPPED))
+    limit = max(largest, LEAST_SCALE)
     tall = ROW * len(table)
     note = "compounded within the month, after costs; a month holds the returns known in it"
     figure = figure_of(tall + 1.2, "Returns by month (%)", note)
     axes = axes_at(figure, 0.65, 1.0, WIDTH - 1.55, tall)
     shaded(axes, cells, limit)
-    axes.set_yticks(range(len(table)), list(map(str, table.index)))
+    rows = range(len(table))
+    years = list(map(str, table.index))
+    axes.set_yticks(rows, years)
     axes.set_xticks(range(12), MONTHS)
     axes.tick_params(axis="x", labeltop=True, labelbottom=False)
     _write(axes, cells, limit)
@@ -172,13 +182,17 @@ def months(strategy: Strategy) -> Any:
 
 def _write(axes: Any, cells: np.ndarray, limit: float) -> None:
     """The returns into their cells, light on dark."""
-    for i, j in np.argwhere(np.isfinite(cells)):
+    is_known = np.isfinite(cells)
+    known_cells = np.argwhere(is_known)
+    for i, j in known_cells:
         value = cells[i, j]
         colour = "white" if abs(value) > DARK * limit else INK
-        axes.text(j, i, _signed(value), ha="center", va="center", color=colour, size=8.5)
+        text = _signed(value)
+        axes.text(j, i, text, ha="center", va="center", color=colour, size=8.5)
 
 
 def _signed(percent: float) -> str:
     """One decimal, with a minus as long as a plus, and none before zero."""
     rounded = round(percent, 1) + 0.0
-    return f"{rounded:.1f}".replace("-", "\u2212")
+    written = f"{rounded:.1f}"
+    return written.replace("-", "\u2212")

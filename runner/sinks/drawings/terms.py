@@ -60,7 +60,8 @@ def t_stats(report: Report) -> Any:
     if 1 < units <= MOST_ROWS and noun != "date":
         return _cells(table, noun)
     central = headline(table)
-    central = central.dropna(subset="t_stat").head(MOST_ROWS)
+    with_t = central.dropna(subset="t_stat")
+    central = with_t.head(MOST_ROWS)
     central_units = central["unit"].nunique()
     if central_units != 1 or len(central) < 2:
         return None
@@ -72,13 +73,16 @@ def t_stats(report: Report) -> Any:
     if confidence is not None:
         percent = 100.0 * (1.0 - confidence)
         level = f" at {percent:.3g} %"
-    whose = unit_name(first_value(central, "unit"))
+    first_unit = first_value(central, "unit")
+    whose = unit_name(first_unit)
     means = central["scope"] == "mean"
     if means.any():
-        whose = f"of the mean over {count(units, noun)}"
+        units_text = count(units, noun)
+        whose = f"of the mean over {units_text}"
     note = f"{whose}; dashed: critical value {critical:.2f}{level}; {report.fit.errors}"
     t = central["t_stat"]
-    significant = t.abs() > critical
+    size_of_t = t.abs()
+    significant = size_of_t > critical
     axes = _bars(central["term"], t, significant, "t statistics", note)
     texts = estimate_texts(central["term"], central)
     say_at_points(axes, t, -np.arange(len(t)), texts)
@@ -96,7 +100,8 @@ def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, no
     tall = 0.25 * n + 0.1
     figure = figure_of(tall + 1.45, title, note)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.3, tall)
-    heights = -np.arange(n)
+    ranks = np.arange(n)
+    heights = -ranks
     colours = np.where(filled, BLUE, SHADE)
     axes.barh(heights, values, 0.66, color=colours)
     axes.axvline(0.0, **AXIS_LINE)
@@ -108,7 +113,8 @@ def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, no
 def _slopes(report: Report) -> Any:
     """Of one regression without errors: the target per standard deviation of each regressor."""
     every = report.fit.coefficients
-    deviations = _features(report).std(axis=0)
+    values = _features(report)
+    deviations = values.std(axis=0)
     spread = dict(zip(report.panel.names, deviations, strict=True))
     kept = every["estimate"] != 0.0
     drawn = kept & every["term"].isin(spread)
@@ -117,7 +123,8 @@ def _slopes(report: Report) -> Any:
         return None
     deviation = table["term"].map(spread)
     moved = table["estimate"] * deviation
-    unit = unit_name(first_value(table, "unit"))
+    first_unit = first_value(table, "unit")
+    unit = unit_name(first_unit)
     note = f"{unit}: estimate times the standard deviation of its regressor; those at zero left out"
     if any(":" in term for term in every["term"]):
         note += ", and dummies"
@@ -129,7 +136,8 @@ def _slopes(report: Report) -> Any:
 def _cells(table: pd.DataFrame, noun: str) -> Any:
     """Units by terms, shaded by t, the estimates written in, bold where p is below the level."""
     whose = table.set_index(["scope", "unit"]).index.unique()  # a unit may be called mean
-    terms = table["term"].unique()[:MOST_ROWS]
+    all_terms = table["term"].unique()
+    terms = all_terms[:MOST_ROWS]
     cells = {}
     for column in CELLS:
         values = table.pivot(index=["scope", "unit"], columns="term", values=column)
@@ -142,10 +150,13 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
         note += f"; written: estimates, bold where p < {LEVEL:g}"
     tall = 0.25 * len(names)
     left = label_room(names, 0.4)
-    wide = WIDTH - left - 1.0
+    right_of_labels = WIDTH - left
+    wide = right_of_labels - 1.0
     heads, above = _heads([str(term) for term in terms], wide)
-    n_units = per_unit(table)["unit"].nunique()
-    title = f"Coefficients and t of {count(n_units, noun)}"
+    of_units = per_unit(table)
+    n_units = of_units["unit"].nunique()
+    units_text = count(n_units, noun)
+    title = f"Coefficients and t of {units_text}"
     figure = figure_of(tall + above + 1.0, title, note)
     axes = axes_at(figure, left, above + 0.75, wide, tall)
     heat_map(axes, t, BRIGHTEST, "t")
@@ -153,7 +164,8 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
     _headed(axes, heads, above)
     if written:
         _write(axes, cells)
-    say_in_cells(axes, _said(cells, names))
+    texts = _said(cells, names)
+    say_in_cells(axes, texts)
     return figure
 
 
@@ -163,14 +175,18 @@ def _said(cells: dict[str, pd.DataFrame], names: list[str]) -> list[list[str]]:
     t = cells["t_stat"].to_numpy(dtype=float)
     p = cells["p_value"].to_numpy(dtype=float)
     estimates = cells["estimate"]
-    for i, row in enumerate(estimates.to_numpy(dtype=float)):
+    estimates_of_units = estimates.to_numpy(dtype=float)
+    for i, row in enumerate(estimates_of_units):
         said = []
         for j, term in enumerate(estimates):
             told = ""
             if np.isfinite(row[j]):
-                told = f"{names[i]}, {term}: {number(row[j])}"
+                estimate = number(row[j])
+                told = f"{names[i]}, {term}: {estimate}"
             if np.isfinite(t[i, j]):
-                told += f", t = {t_text(t[i, j])}, {p_words(p[i, j])}"
+                t_of_cell = t_text(t[i, j])
+                p_of_cell = p_words(p[i, j])
+                told += f", t = {t_of_cell}, {p_of_cell}"
             said.append(told)
         texts.append(said)
     return texts
@@ -182,7 +198,9 @@ def _write(axes: Any, cells: dict[str, pd.DataFrame]) -> None:
     p = cells["p_value"].to_numpy(dtype=float)
     estimates = cells["estimate"].to_numpy(dtype=float)
     size = 8.5 if estimates.shape[1] <= 9 else 7.4
-    for i, j in np.argwhere(np.isfinite(estimates)):
+    is_known = np.isfinite(estimates)
+    known_cells = np.argwhere(is_known)
+    for i, j in known_cells:
         axes.text(
             j,
             i,
@@ -222,13 +240,15 @@ def cumulative(report: Report, terms: list[str]) -> Any:
     """
     table = report.fit.coefficients
     dates = per_unit(table)
-    means = rows_where(table, "scope", "mean").set_index("term")
+    of_mean = rows_where(table, "scope", "mean")
+    means = of_mean.set_index("term")
     note = "sum over time of the estimates of each date; dashed: of their mean"
     terms_in_all = table["term"].nunique()
     if terms_in_all > len(terms):
         note += f"; first {len(terms)} of {terms_in_all} terms"
     n_dates = dates["unit"].nunique()
-    title = f"Cumulative premia of {count(n_dates, 'date')}"
+    dates_text = count(n_dates, "date")
+    title = f"Cumulative premia of {dates_text}"
     columns = min(3, len(terms))
     wide = (WIDTH - 0.75 * columns - 0.15) / columns
     step = 1.8 + 0.95  # inches from one row of panels to the next
@@ -237,10 +257,12 @@ def cumulative(report: Report, terms: list[str]) -> Any:
     for place, term in enumerate(terms):
         row, column = divmod(place, columns)
         left = 0.7 + column * (wide + 0.75)
-        top = 1.1 + row * step
+        above = row * step
+        top = 1.1 + above
         axes = axes_at(figure, left, top, wide, 1.8)
         of_term = rows_where(dates, "term", term)
-        _cumulative(axes, of_term.dropna(subset="estimate"))
+        with_estimate = of_term.dropna(subset="estimate")
+        _cumulative(axes, with_estimate)
         heading = shortened(term, 30)
         if term in means.index:
             mean = means.loc[term]
@@ -256,13 +278,15 @@ def _cumulative(axes: Any, rows: pd.DataFrame) -> None:
     import pandas as pd
 
     at = pd.to_datetime(rows["unit"]).to_numpy()
-    path = rows["estimate"].cumsum().to_numpy(dtype=float)
+    cumulated = rows["estimate"].cumsum()
+    path = cumulated.to_numpy(dtype=float)
     n = len(path)
     last = path[-1]
     steady = np.linspace(path[0] / n, last, n)
     axes.plot(at, path, color=BLUE, linewidth=1.5)
     days = axes.convert_xunits(at)
-    say_values([axes], days, pd.to_datetime(rows["unit"]), {"sum": path})
+    dates = pd.to_datetime(rows["unit"])
+    say_values([axes], days, dates, {"sum": path})
     axes.plot(at, steady, "--", color=ORANGE, linewidth=1.1)
     zero_line(axes, "y")
     _few_dates(axes, at)
@@ -273,7 +297,8 @@ def _few_dates(axes: Any, at: np.ndarray) -> None:
     import pandas as pd
 
     even = np.linspace(0, len(at) - 1, 4)
-    shown = np.unique(even.astype(int))
+    rounded_down = even.astype(int)
+    shown = np.unique(rounded_down)
     ticks = pd.DatetimeIndex(at[shown])
     span = ticks[-1] - ticks[0]
     days = span.days
@@ -282,7 +307,8 @@ def _few_dates(axes: Any, at: np.ndarray) -> None:
         form = "%Y"
     elif days > 120:
         form = "%Y-%m"
-    axes.set_xticks(ticks, ticks.strftime(form))
+    tick_labels = ticks.strftime(form)
+    axes.set_xticks(ticks, tick_labels)
 
 
 def correlations(report: Report) -> Any:
@@ -298,7 +324,8 @@ def correlations(report: Report) -> Any:
         R = np.corrcoef(X, rowvar=False)
     np.fill_diagonal(R, np.nan)
     n = len(names)
-    close = np.abs(R) >= CLOSE
+    sizes = np.abs(R)
+    close = sizes >= CLOSE
     if n == 3 and not close.any():
         return None
     shown = labels_of(names)
@@ -307,13 +334,16 @@ def correlations(report: Report) -> Any:
     wide = min(WIDTH - left - 1.0, 1.15 * n)
     heads, above = _heads(shown, wide)
     note = f"{len(X):,} rows, all assets and dates together"
-    figure = figure_of(tall + above + 0.95, "Correlations of the features", note)
+    tall_with_head = tall + above
+    figure = figure_of(tall_with_head + 0.95, "Correlations of the features", note)
     axes = axes_at(figure, left, above + 0.75, wide, tall)
     heat_map(axes, R, 1.0, "")
     axes.set_yticks(range(n), shown)
     _headed(axes, heads, above)
     if n <= MOST_WRITTEN:
-        for i, j in np.argwhere(np.isfinite(R)):
+        is_known = np.isfinite(R)
+        known_cells = np.argwhere(is_known)
+        for i, j in known_cells:
             correlation = R[i, j]
             colour = "white" if abs(correlation) > 0.7 else INK
             rounded = round(correlation, 2) + 0.0  # no minus before a zero

@@ -32,7 +32,8 @@ def decimals_of(estimates: Iterable[float], errors: Iterable[float]) -> int:
 def _decimals(value: float, digits: int) -> int:
     """Decimals that show so many significant digits of a positive number."""
     rounded = float(f"{value:.{digits - 1}e}")
-    exponent = math.floor(math.log10(rounded))
+    power = math.log10(rounded)
+    exponent = math.floor(power)
     decimals = max(digits - 1 - exponent, 0)
     return SCIENTIFIC if decimals > MOST_DECIMALS else decimals
 

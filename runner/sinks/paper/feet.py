@@ -79,7 +79,8 @@ def _yes_or_no(
         every |= dict.fromkeys(names)
     rows = []
     for name in every:
-        words = label.format(name.replace("*", " × "))
+        shown_name = name.replace("*", " × ")
+        words = label.format(shown_name)
         texts = ["Yes" if name in names else "No" for names in of_runs]
         rows.append(Foot(words[0].upper() + words[1:], tuple(texts)))
     return rows
@@ -89,7 +90,8 @@ def _errors(runs: Sequence[Run]) -> list[Foot]:
     """How standard errors were computed, where columns differ."""
     texts = []
     for run in runs:
-        name = str(run.model.get("cov") or "")
+        covariance = run.model.get("cov")
+        name = str(covariance or "")
         texts.append(ERRORS.get(name, name))
     if len(set(texts)) == 1:
         return []
@@ -101,7 +103,10 @@ def _further(runs: Sequence[Run]) -> list[Foot]:
     labels: dict[str, None] = {}
     for run in runs:
         labels |= dict.fromkeys(run.feet)
-    return [Foot(label, tuple(run.feet.get(label, "") for run in runs)) for label in labels]
+    texts_of_labels = [
+        Foot(label, tuple(run.feet.get(label, "") for run in runs)) for label in labels
+    ]
+    return texts_of_labels
 
 
 def _fit(

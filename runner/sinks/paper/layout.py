@@ -131,7 +131,8 @@ def _cell(estimate: Estimate, decimals: int, settings: TableSettings) -> Cell:
         return Cell("0" if is_zero else figure(estimate.estimate, decimals))
     text = figure(estimate.estimate, decimals)
     if settings.brackets == "t":
-        return Cell(text, bracket=f"({t_text(estimate.t_stat)})")
+        t = t_text(estimate.t_stat)
+        return Cell(text, bracket=f"({t})")
     if settings.brackets == "ci":
         low = figure(estimate.ci_low, decimals)
         high = figure(estimate.ci_high, decimals)

@@ -87,7 +87,8 @@ class Run:
     def noun(self) -> str:
         """What the regressions are of: asset, group, date or pooled."""
         scopes = self.coefficients["scope"]
-        own = scopes[scopes != "mean"]
+        is_own = scopes != "mean"
+        own = scopes[is_own]
         return str(own.iloc[0]) if len(own) else "asset"
 
     @property
@@ -103,7 +104,8 @@ class Run:
     @cached_property
     def headline(self) -> Estimates | None:
         """The mean over units, or the only unit; None of several without a mean."""
-        rows = self.coefficients[self.coefficients["scope"] == "mean"]
+        is_mean_scope = self.coefficients["scope"] == "mean"
+        rows = self.coefficients[is_mean_scope]
         is_mean = len(rows) > 0
         doubts: dict[str, str] = {}
         if not is_mean:
@@ -115,7 +117,9 @@ class Run:
         elif over_units(self.coefficients):
             doubts = dict.fromkeys(rows["term"], of_mean(self.noun))
         [by_term] = _by_unit(rows).values()
-        return Estimates(by_term, self._facts(is_mean), {**doubts, **self._doubts})
+        facts = self._facts(is_mean)
+        all_doubts = {**doubts, **self._doubts}
+        return Estimates(by_term, facts, all_doubts)
 
     def of(self, unit: str) -> Estimates | None:
         """The estimates of an asset or group, or of HEADLINE; None where there are none."""
@@ -144,7 +148,8 @@ class Run:
         if not names:
             return {}
         units = self.quality["unit"].tolist()
-        rows = self.quality[names].to_numpy(dtype=float).tolist()
+        of_names = self.quality[names].to_numpy(dtype=float)
+        rows = of_names.tolist()
         return {unit: _known(names, row) for unit, row in zip(units, rows, strict=True)}
 
     @cached_property

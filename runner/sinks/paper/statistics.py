@@ -54,7 +54,8 @@ class _Sums:
         """Take these rows in."""
         distance = values - self.point
         self.rows += len(values)
-        self.total += distance.sum(axis=0)
+        total_distance = distance.sum(axis=0)
+        self.total += total_distance
         self.products += distance.T @ distance
         self.low = np.minimum(self.low, values.min(axis=0))
         self.high = np.maximum(self.high, values.max(axis=0))
@@ -68,7 +69,8 @@ class _Sums:
     def covariance(self) -> np.ndarray:
         """(k, k), ddof 1; NaN of one row, and zero of a constant."""
         shift = self.total / self.rows
-        about_mean = self.products - self.rows * np.outer(shift, shift)
+        shift_products = np.outer(shift, shift)
+        about_mean = self.products - self.rows * shift_products
         constant = self.low == self.high
         about_mean[constant] = 0.0
         about_mean[:, constant] = 0.0
@@ -87,20 +89,24 @@ def statistics(panel: Panel) -> Statistics | None:
     with np.errstate(all="ignore"):
         for values in _blocks(panel):
             if sums is None:
-                sums = _Sums.about(values.mean(axis=0))
+                mean = values.mean(axis=0)
+                sums = _Sums.about(mean)
             sums.add(values)
             if sorts:
                 kept.append(values)
         if sums is None:
             return None
         covariance = sums.covariance
-        std = np.sqrt(np.diag(covariance))
+        variance = np.diag(covariance)
+        std = np.sqrt(variance)
         correlations = covariance / np.outer(std, std)
     varies = std > 0.0
     correlations[varies, varies] = 1.0
     quantiles = np.full((len(QUANTILES), len(names)), np.nan)
     if sorts:
-        quantiles = np.percentile(np.concatenate(kept), list(QUANTILES.values()), axis=0)
+        all_values = np.concatenate(kept)
+        at = list(QUANTILES.values())
+        quantiles = np.percentile(all_values, at, axis=0)
     columns = {"variable": names, "n_obs": sums.rows, "mean": sums.mean, "std": std}
     columns["min"] = sums.low
     columns.update(zip(QUANTILES, quantiles, strict=True))
@@ -113,7 +119,9 @@ def statistics(panel: Panel) -> Statistics | None:
 def _blocks(panel: Panel) -> Iterator[np.ndarray]:
     """Target and regressors (n, K + 1) of the usable cells, a part of them at a time."""
     cells = panel.cells
-    numbers_each = (cells.X.size + cells.y.size) // max(len(cells.y), 1)
+    numbers = cells.X.size + cells.y.size
+    rows = max(len(cells.y), 1)
+    numbers_each = numbers // rows
     length = max(BLOCK // max(numbers_each, 1), 1)
     for start in range(0, len(cells.y), length):
         part = slice(start, start + length)

@@ -66,10 +66,12 @@ def _folder_before(location: str | None, here: Path) -> Path | None:
     Artifacts that somebody put elsewhere stay there.
     """
     address = urlparse(location or "")
-    place = Path(unquote(address.path))
+    path = unquote(address.path)
+    place = Path(path)
     if address.scheme != "file" or place.name != "artifacts" or place.parent == here:
         return None
-    came_along = (here / place.name).exists()
+    came_place = here / place.name
+    came_along = came_place.exists()
     return place.parent if came_along or not place.exists() else None
 
 

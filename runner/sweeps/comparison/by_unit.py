@@ -101,7 +101,8 @@ class ByUnit:
         low = int(unadjusted.sum())
         adjusted = tested["p_holm"] < LEVEL
         left = int(adjusted.sum())
-        tests = count(len(tested), "test")
+        number_tested = len(tested)
+        tests = count(number_tested, "test")
         chance = by_chance(low, len(tested))
         have = "has" if low == 1 else "have"
         survive = "survives" if left == 1 else "survive"
@@ -141,7 +142,8 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
     judged = estimates["p_value"].mask(estimates["job"].isin(untrusted))
     p_values = judged.to_numpy(dtype=float)
     estimates["p_holm"] = holm(p_values)
-    jobs = estimates["job"].unique().tolist()
+    distinct = estimates["job"].unique()
+    jobs = distinct.tolist()
     headings = _headings(comparison, jobs)
     return ByUnit(term, estimates, headings, _unit_of_time(outcomes), untrusted)
 
@@ -149,7 +151,8 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
 def _are_trusted(outcome: Outcome) -> bool:
     """Whether the errors of a job allow for targets that overlap, and groups for shared dates."""
     model = outcome.job.spec.get("model") or {}
-    horizon = int(outcome.about.get("horizon") or 0)
+    given = outcome.about.get("horizon") or 0
+    horizon = int(given)
     are_groups = bool((outcome.coefficients["scope"] == "group").any())
     return not distrust(model, horizon, are_groups)
 
@@ -158,7 +161,8 @@ def _units(outcome: Outcome) -> pd.DataFrame:
     """The coefficients of the assets or groups of a job, which has several; no row otherwise."""
     in_scope = outcome.coefficients["scope"].isin(SCOPES)
     table = outcome.coefficients[in_scope]
-    if table["unit"].nunique() > 1:
+    units = table["unit"].nunique()
+    if units > 1:
         return table
     return table[:0]
 
@@ -195,7 +199,8 @@ def _unit_of_time(outcomes: Sequence[Outcome]) -> str:
     """The calendars of the jobs in brackets, empty where a run did not keep its own."""
     known = []
     for outcome in outcomes:
-        calendar = str(outcome.about.get("calendar") or "")
+        given = outcome.about.get("calendar")
+        calendar = str(given or "")
         if calendar and calendar not in known:
             known.append(calendar)
     if not known:

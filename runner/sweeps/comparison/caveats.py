@@ -37,7 +37,8 @@ def _jobs(comparison: Ranked) -> list[str]:
     lost = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
     keys = ", ".join(comparison.names)
     jobs = count(len(comparison.plan.jobs), "job")
-    sentence = f"{len(comparison.outcomes)} of {jobs}"
+    finished = len(comparison.outcomes)
+    sentence = f"{finished} of {jobs}"
     if keys:
         sentence += f" that differ in {keys}"
     sentence += " finished"
@@ -67,7 +68,8 @@ def _score(comparison: Ranked) -> list[str]:
     values = [score for score in scores if score is not None]
     if not values:
         return sentences
-    sentences.append(_best(comparison, values))
+    best = _best(comparison, values)
+    sentences.append(best)
     different = len(set(values))
     if different > 1:
         sentences.append(
@@ -104,7 +106,8 @@ def _named(numbers: Sequence[str]) -> str:
     """The subject of a sentence about jobs: the first of them by number, and how many more."""
     noun = "Job" if len(numbers) == 1 else "Jobs"
     who = f"{noun} {', '.join(numbers[:MOST_NAMED])}"
-    rest = len(numbers) - MOST_NAMED
+    jobs = len(numbers)
+    rest = jobs - MOST_NAMED
     return f"{who} and {rest} more" if rest > 0 else who
 
 
@@ -118,7 +121,8 @@ def _later_rows(comparison: Ranked) -> list[str]:
     if not later:
         return []
     after = ""
-    if len(later) < len(comparison.ranked):
+    finished = len(comparison.ranked)
+    if len(later) < finished:
         after = "; ranked in a block of their own, after the forecasts"
     verb = "is" if len(later) == 1 else "are"
     rows = "cross-validated on training rows that include later ones"
@@ -164,7 +168,8 @@ def _sameness(comparison: Ranked) -> list[str]:
 
 def _rows_of_scores(comparison: Ranked) -> list[str]:
     """Whether the scores of jobs on the same data and target are of as many rows each."""
-    prefix = comparison.score.partition("/")[0]
+    parts = comparison.score.partition("/")
+    prefix = parts[0]
     if prefix == "common":
         prefix = "oos"
     counted = f"{prefix}/n_obs" if prefix in ("oos", "holdout") else "fit/n_obs"
@@ -176,7 +181,8 @@ def _rows_of_scores(comparison: Ranked) -> list[str]:
     if not common:
         apart = "jobs that differ there are not compared on the same rows"
         return [f"The scores are of {span} rows: {apart}."]
-    shared = f"ranks and scores common/... are of the {max(common):,.0f} rows"
+    most = max(common)
+    shared = f"ranks and scores common/... are of the {most:,.0f} rows"
     return [f"The scores oos/... are of {span} rows: {shared} that all of them forecast."]
 
 
@@ -212,7 +218,8 @@ def _rows(comparison: Ranked) -> list[str]:
             "not between several"
         )
     used = [sample["used"] for sample in samples]
-    span = f"{min(used):,} cells each"
+    fewest = min(used)
+    span = f"{fewest:,} cells each"
     if min(used) < max(used):
         span = f"{min(used):,} to {max(used):,} cells"
     apart = "their coefficients and R2 are not compared on the same rows"

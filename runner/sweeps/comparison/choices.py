@@ -30,9 +30,11 @@ def choices(
 
     columns = {key: column for key, column in _swept(jobs).items() if _varies(column)}
     for key, column in _settings(jobs).items():
-        if not _follows(column, list(columns.values())):
+        every_column = list(columns.values())
+        if not _follows(column, every_column):
             columns[key] = column
-    names = short_names(list(columns), taken)
+    keys = list(columns)
+    names = short_names(keys, taken)
     numbers = pd.Index([job.number for job in jobs], name="job")
     table = {name: pd.Series(columns[key], index=numbers) for name, key in names.items()}
     return names, pd.DataFrame(table, index=numbers)
@@ -56,11 +58,13 @@ def _own_endings(key: str, keys: Sequence[str]) -> list[str]:
     parts = key.split(".")
     others = [other.split(".") for other in keys if other != key]
     endings = []
-    for length in range(1, len(parts) + 1):
+    pieces = len(parts) + 1
+    for length in range(1, pieces):
         ending = parts[-length:]
         shared = any(other[-length:] == ending for other in others)
         if not shared and not ending[0].startswith("_"):
-            endings.append(".".join(ending))
+            text = ".".join(ending)
+            endings.append(text)
     return endings
 
 
@@ -71,7 +75,8 @@ def flattened(node: Any, prefix: str = "") -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in node.items():
         dotted = f"{prefix}.{key}" if prefix else str(key)
-        settings.update(flattened(value, dotted))
+        nested = flattened(value, dotted)
+        settings.update(nested)
     return settings
 
 
@@ -129,7 +134,8 @@ def _override(word: str) -> tuple[str, str]:
     name = left.lstrip("+~").split("@")[0]
     if word.startswith("~"):
         value = REMOVED
-    return name.replace("/", "."), value
+    key = name.replace("/", ".")
+    return key, value
 
 
 def _value(job: Job, key: str, given: Mapping[str, str]) -> Any:

@@ -61,7 +61,8 @@ def _common_cells(jobs: Sequence[RunDirectory], places: _Places) -> np.ndarray |
         return None
     common: np.ndarray | None = None
     for job in jobs:
-        cells = _read(job, ["date", "asset", "fold"])
+        columns = ["date", "asset", "fold"]
+        cells = _read(job, columns)
         codes = places.of(cells)
         if not _increasing(codes):  # in the order of files they mostly are
             codes = np.sort(codes)
@@ -87,7 +88,8 @@ def _scores(
     """Finite scores of the forecasts that the job has of the common cells."""
     from runner.validation.scores import SCORES, sample_of
 
-    table = _read(job, ["date", "asset", "fold", "y", "prediction", "benchmark"])
+    columns = ["date", "asset", "fold", "y", "prediction", "benchmark"]
+    table = _read(job, columns)
     codes = places.of(table)
     at = np.minimum(np.searchsorted(common, codes), len(common) - 1)
     shared = common[at] == codes
@@ -97,7 +99,8 @@ def _scores(
         for name in names:
             value = float(SCORES[name](sample))
             if np.isfinite(value):
-                scores[f"{COMMON}{name}"] = value
+                score = f"{COMMON}{name}"
+                scores[score] = value
     scores[f"{COMMON}n_obs"] = float(len(sample.y))
     return scores
 

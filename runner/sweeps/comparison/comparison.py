@@ -84,7 +84,8 @@ class Comparison(Ranked):
         names = self.terms()
         if term is not None:
             if term not in names:
-                raise SpecError(f"term: {unknown(term, names)}")
+                stranger = unknown(term, names)
+                raise SpecError(f"term: {stranger}")
             return [term]
         asked = self.plan.settings.tests
         if asked is None:
@@ -127,7 +128,9 @@ class Comparison(Ranked):
         metric = self.score if score is None else checked_score(score, self.outcomes)
         by_job = {outcome.job.number: outcome.metrics.get(metric) for outcome in self.outcomes}
         scores = pd.Series(by_job, dtype="float64")
-        jobs = self.choices[[rows, columns]].assign(score=scores)
+        axes = [rows, columns]
+        settings = self.choices[axes]
+        jobs = settings.assign(score=scores)
         means = jobs.pivot_table(
             index=rows, columns=columns, values="score", aggfunc="mean", sort=False
         )
@@ -173,7 +176,8 @@ class Comparison(Ranked):
         """Settings that differ, dotted, as the parameters of runs are named."""
         known: set[str] = set()
         for job in self.plan.jobs:
-            known.update(flattened(job.spec))
+            settings = flattened(job.spec)
+            known.update(settings)
             known.update(job.chosen)
         differing = [key for key in self.names.values() if key in known]
         return differing[:MOST_PARAMS]
@@ -225,11 +229,13 @@ def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tu
     if not differ(outcome.metrics for outcome in outcomes):
         return outcomes
     runs = [RunDirectory(plan.place(outcome.job)) for outcome in outcomes]
-    scores = on_common_rows(runs, score.removeprefix(OWN))
+    name = score.removeprefix(OWN)
+    scores = on_common_rows(runs, name)
     scored = []
     for outcome, common in zip(outcomes, scores, strict=True):
         metrics = {**outcome.metrics, **common}
-        scored.append(replace(outcome, metrics=metrics))
+        with_metrics = replace(outcome, metrics=metrics)
+        scored.append(with_metrics)
     return tuple(scored)
 
 
@@ -242,7 +248,8 @@ def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:
     metrics = _metrics(outcomes)
     if score not in metrics:
         allowed = _scores(metrics)
-        raise SpecError(f"score: {unknown(score, allowed)}")
+        stranger = unknown(score, allowed)
+        raise SpecError(f"score: {stranger}")
     return score
 
 
@@ -269,7 +276,8 @@ def lower_is_better(plan: Plan, score: str) -> bool:
 
 def ordered(column: pd.Series) -> list[Any]:
     """Different values: numbers by size, then texts as they first came."""
-    values = dict.fromkeys(column.tolist())
+    distinct = column.tolist()
+    values = dict.fromkeys(distinct)
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)]
     return sorted(numbers) + texts
@@ -277,7 +285,8 @@ def ordered(column: pd.Series) -> list[Any]:
 
 def _outcome(plan: Plan, job: Job) -> Outcome:
     """What the directory of a finished job says."""
-    run = RunDirectory(plan.place(job))
+    place = plan.place(job)
+    run = RunDirectory(place)
     coefficients = run.table("coefficients")
     return Outcome(job, run.about, run.metrics, coefficients)
 

@@ -43,7 +43,8 @@ def leaderboard(comparison: Ranked) -> pd.DataFrame:
             table[name] = pd.Series(values, dtype="float64")
         else:
             choices = comparison.choices[name]
-            table[name] = choices.loc[numbers].to_numpy()
+            of_jobs = choices.loc[numbers]
+            table[name] = of_jobs.to_numpy()
     leaking = ["yes" if outcome.about.get("leaks") else "" for outcome in ranked]
     if any(leaking):
         table[LEAKING] = leaking

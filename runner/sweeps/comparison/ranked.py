@@ -48,7 +48,8 @@ class Outcome:
         No row where there are several units and no mean.
         """
         table = self.coefficients
-        means = table[table["scope"] == "mean"]
+        is_mean = table["scope"] == "mean"
+        means = table[is_mean]
         if len(means):
             return means
         if self.units > 1:
@@ -163,7 +164,8 @@ class Ranked:
     def central(self) -> pd.DataFrame:
         """As `coefficients`, one row per job and term: the mean over units, or the only unit."""
         parts = [outcome.central.assign(job=outcome.job.number) for outcome in self.ranked]
-        return _stacked(parts, ["job", "term", *COEFFICIENTS])
+        columns = ["job", "term", *COEFFICIENTS]
+        return _stacked(parts, columns)
 
     def terms(self, jobs: Sequence[int] | None = None) -> list[str]:
         """Terms in the order of their first job, the constant last.
@@ -175,7 +177,8 @@ class Ranked:
         if jobs is not None:
             of_jobs = table["job"].isin(jobs)
             table = table[of_jobs]
-        names = table["term"].unique().tolist()
+        distinct = table["term"].unique()
+        names = distinct.tolist()
         if "const" in names:
             names.remove("const")
             names.append("const")

@@ -40,7 +40,9 @@ def _changes_nothing(
         partner = first.setdefault(others[number], number)
         if choices.at[partner, name] == choices.at[number, name]:
             continue
-        if not _same(metrics[partner], metrics[number]):
+        metrics_of_partner = metrics[partner]
+        metrics_of_job = metrics[number]
+        if not _same(metrics_of_partner, metrics_of_job):
             return False
         compared = True
     return compared
@@ -50,7 +52,8 @@ def _other_choices(choices: pd.DataFrame, name: str) -> Mapping[int, str]:
     """What each job chose of all keys but one, as one text by its number."""
     if choices.shape[1] == 1:
         return dict.fromkeys(choices.index, "")
-    others = choices.drop(columns=name).astype(str)
+    other_choices = choices.drop(columns=name)
+    others = other_choices.astype(str)
     return others.agg("\x1f".join, axis=1).to_dict()
 
 
@@ -58,6 +61,7 @@ def _same(left: Mapping[str, float], right: Mapping[str, float]) -> bool:
     """Whether two jobs have the same metrics, rounding aside."""
     if left.keys() != right.keys():
         return False
-    values = np.array(list(left.values()))
+    numbers = list(left.values())
+    values = np.array(numbers)
     others = np.array([right[name] for name in left])
     return bool(np.allclose(values, others, rtol=SAME, atol=0.0))

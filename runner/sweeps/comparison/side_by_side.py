@@ -51,7 +51,8 @@ def side_by_side(comparison: Ranked, settings: TableSettings, most: int) -> Regr
     others = []
     for outcome in comparison.ranked[most:]:
         others.append(_run(outcome, choices[outcome.job.number], NO_QUALITY))
-    jobs = count(len(comparison.ranked), "job")
+    ranked = len(comparison.ranked)
+    jobs = count(ranked, "job")
     if others:
         jobs = f"the first {most} of {jobs} by {comparison.score or 'number'}"
     numbers = ", ".join(str(outcome.job.number) for outcome in best)
@@ -69,7 +70,8 @@ def _choices(comparison: Ranked) -> dict[int, dict[str, str]]:
     jobs = [outcome.job.number for outcome in comparison.ranked]
     chosen: dict[int, dict[str, str]] = {job: {} for job in jobs}
     for name in comparison.names:
-        texts = value_texts(comparison.choices[name].loc[jobs], LONGEST)
+        of_name = comparison.choices[name]
+        texts = value_texts(of_name.loc[jobs], LONGEST)
         for job, text in zip(jobs, texts, strict=True):
             chosen[job][name] = text
     return chosen
@@ -104,7 +106,8 @@ def _feet(comparison: Ranked, chosen: Mapping[str, str], score: str) -> dict[str
 def _quality(comparison: Ranked, outcome: Outcome) -> pd.DataFrame:
     """The fit of each regression of a job; empty where it was not kept."""
     run = RunDirectory(comparison.plan.place(outcome.job))
-    if not (run.path / "quality.csv").exists():
+    quality_file = run.path / "quality.csv"
+    if not quality_file.exists():
         return NO_QUALITY
     return run.table("quality")
 
@@ -112,7 +115,8 @@ def _quality(comparison: Ranked, outcome: Outcome) -> pd.DataFrame:
 def _run(outcome: Outcome, chosen: Mapping[str, str], quality: pd.DataFrame) -> Run:
     """A job as its table needs it."""
     about = outcome.about
-    name = ", ".join(chosen.values())
+    texts = chosen.values()
+    name = ", ".join(texts)
     return Run(
         name=name,
         heading=name if len(chosen) == 1 else "",

@@ -56,7 +56,8 @@ def verdict(plan: Plan) -> Verdict | None:
 
 def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
     """The terms that are tested, and the trials and the horizon that they are judged at."""
-    ledger = Ledger(Path(plan.ledger))
+    path = Path(plan.ledger)
+    ledger = Ledger(path)
     families = {job.family for job in done}
     trials = sum(ledger.count(family).trials for family in families)
     horizon = max(run.about.get("horizon", 1) for run in runs)
@@ -121,7 +122,8 @@ def _returns(run: RunDirectory) -> dict[str, pd.Series]:
         return {}
     returns = {}
     for strategy, table in run.wealth.groupby("strategy", sort=False):
-        wealth = table.set_index("date")["wealth"]
+        by_date = table.set_index("date")
+        wealth = by_date["wealth"]
         growth = wealth.pct_change()
         returns[str(strategy)] = growth.dropna()
     return returns

@@ -35,7 +35,8 @@ def value_texts(values: Iterable[Any], most: int) -> list[str]:
         alike = {whole[row] for row in rows}
         if len(alike) > 1:
             start = max(_first_difference(alike) - most // 3, 0)
-            end = start + most - 2
+            after = start + most
+            end = after - 2
             for row in rows:
                 cut[row] = f"… {whole[row][start:end]}"
     return cut
@@ -55,4 +56,6 @@ def brief(text: str, most: int) -> str:
         return text
     left = most // 2 - 1
     right = len(text) - most + most // 2 + 2
-    return f"{text[:left]} … {text[right:]}"
+    beginning = text[:left]
+    ending = text[right:]
+    return f"{beginning} … {ending}"

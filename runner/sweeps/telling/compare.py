@@ -68,7 +68,8 @@ def compare(
     if form == "csv":
         print(comparison.leaderboard.to_csv(index=False), end="")
     elif form == "latex":
-        print(latex(_printable(regression)), end="")
+        text = latex(_printable(regression))
+        print(text, end="")
     elif form == "markdown":
         print(markdown(_printable(regression)), end="")
     else:

@@ -62,25 +62,30 @@ def specification_curve(
         choices = table[name].tolist()
         panels.append(_Panel(name, choices, list(order)))
     below = sum(panel.height + HEAD for panel in panels)
-    title = f"Specification curve of {shortened(term, 60)}"
+    term_text = shortened(term, 60)
+    title = f"Specification curve of {term_text}"
     figure = figure_of(4.05 + below, title, note)
     letters = max([10, *(panel.longest for panel in panels)])
-    left = 0.45 + SMALL_LETTER * letters
-    width = WIDTH - left - 0.2
+    width_of_letters = SMALL_LETTER * letters
+    left = 0.45 + width_of_letters
+    right_of_labels = WIDTH - left
+    width = right_of_labels - 0.2
     axes = axes_at(figure, left, 0.75, width, 2.6)
     _curve(axes, table, best)
     top = 4.05
     for panel in panels:
         axes = axes_at(figure, left, top, width, panel.height)
         panel.draw(axes, len(table))
-        top += panel.height + HEAD
+        height = panel.height + HEAD
+        top += height
     return figure
 
 
 def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
     """The estimates with their intervals, and a ring around that of the best job."""
     jobs = len(table)
-    positions = np.arange(1, jobs + 1)
+    after_last = jobs + 1
+    positions = np.arange(1, after_last)
     low = table["ci_low"].to_numpy(dtype=float)
     high = table["ci_high"].to_numpy(dtype=float)
     estimates = table["estimate"].to_numpy(dtype=float)
@@ -138,8 +143,10 @@ class _Panel:
         self.labels = value_texts(self.rows, 30)
         rest = len(every) - len(self.rows)
         if rest:
-            self.labels.append(f"{rest} other values")
-        self.height = ROW * len(self.labels)
+            rest_text = f"{rest} other values"
+            self.labels.append(rest_text)
+        number_of_labels = len(self.labels)
+        self.height = ROW * number_of_labels
 
     @property
     def longest(self) -> int:
@@ -148,7 +155,8 @@ class _Panel:
 
     def draw(self, axes: Any, jobs: int) -> None:
         """A dot per job, in the order of the curve."""
-        positions = np.arange(1, jobs + 1)
+        after_last = jobs + 1
+        positions = np.arange(1, after_last)
         size = 22 if jobs <= MOST_POINTS else 7
         title = shortened(self.key, 50)
         axes.set_title(title, fontsize=9.0, weight="bold", pad=3)
@@ -178,10 +186,12 @@ class _Panel:
         row_of = {repr(value): row for row, value in enumerate(self.rows)}
         last = len(self.rows)
         rows = [row_of.get(repr(value), last) for value in self.values]
-        heights = -np.array(rows)
+        positions_of_rows = np.array(rows)
+        heights = -positions_of_rows
         axes.scatter(positions, heights, s=size, color=BLUE, marker="s", linewidths=0)
         labels = len(self.labels)
-        ticks = -np.arange(labels)
+        ranks = np.arange(labels)
+        ticks = -ranks
         axes.set_yticks(ticks, self.labels)
         axes.set_ylim(0.6 - labels, 0.6)
         axes.grid(axis="y", color=PALE, linewidth=0.5)
@@ -193,7 +203,8 @@ def _most_frequent(every: list[Any], values: list[Any]) -> list[Any]:
         return every
 
     by_frequency = sorted(every, key=values.count, reverse=True)  # equals stay in their order
-    often = by_frequency[: MOST_VALUES - 1]
+    shown_values = MOST_VALUES - 1
+    often = by_frequency[:shown_values]
     return [value for value in every if value in often]
 
 
@@ -223,13 +234,16 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
     down = value_texts(cells.index, 26)
     across = value_texts(cells.columns, 26)
     left = 0.5 + LETTER * longest(down)
-    width = WIDTH - left - 1.4
+    right_of_labels = WIDTH - left
+    width = right_of_labels - 1.4
     letters = longest(across)
     slanted = letters > 0.9 * width / cells.shape[1] / LETTER
     below = 0.55 + 0.1
     if slanted:
-        below = 0.55 + (0.055 * letters + 0.1)
-    row_height = min(0.32, 9.0 / len(cells))
+        room_of_labels = 0.055 * letters + 0.1
+        below = 0.55 + room_of_labels
+    row_of_even = 9.0 / len(cells)
+    row_height = min(0.32, row_of_even)
     height = max(1.0, row_height * len(cells))
     row_key = shortened(cells.index.name, 40)
     column_key = shortened(cells.columns.name, 40)
@@ -257,7 +271,8 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
 def _ticks(put: Any, labels: Sequence[str], **style: Any) -> None:
     """Labels at their positions, every so many where they are too many."""
     step = math.ceil(len(labels) / MOST_TICKS)
-    positions = range(0, len(labels), step)
+    number_of_labels = len(labels)
+    positions = range(0, number_of_labels, step)
     put(positions, labels[::step], **style)
 
 
@@ -274,13 +289,16 @@ def _numbers(axes: Any, image: Any, values: np.ndarray) -> None:
 
 def _frame_best(axes: Any, values: np.ndarray, lower_is_better: bool) -> None:
     """A frame around the cells with the best score."""
-    if not np.isfinite(values).any():
+    is_finite = np.isfinite(values)
+    if not is_finite.any():
         return
     best = np.nanmin(values) if lower_is_better else np.nanmax(values)
     across = np.array([-0.5, 0.5, 0.5, -0.5, -0.5])
     down = np.array([-0.5, -0.5, 0.5, 0.5, -0.5])
     frame: Any = {"color": ORANGE, "linewidth": 2.4, "zorder": 4}
-    for row, column in np.argwhere(values == best):
+    is_best = values == best
+    best_cells = np.argwhere(is_best)
+    for row, column in best_cells:
         axes.plot(column + across, row + down, clip_on=False, **frame)
 
 
@@ -297,7 +315,8 @@ def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any
     if naive:
         note += "; grey: the naive baseline"
     height = 3.0 if numeric else _height(table)
-    title = f"{score} by {shortened(key, 60)}"
+    key_text = shortened(key, 60)
+    title = f"{score} by {key_text}"
     figure = figure_of(1.45 + height, title, note)
     is_best = (table["job"] == best).to_numpy()
     draw = _along if numeric else _rows
@@ -307,7 +326,8 @@ def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any
 
 def _height(table: pd.DataFrame) -> float:
     """Inches of a picture with a row per job."""
-    return max(1.0, 0.24 * len(table))
+    height_of_rows = 0.24 * len(table)
+    return max(1.0, height_of_rows)
 
 
 def _scored(table: pd.DataFrame, key: str, score: str) -> list[str]:
@@ -347,7 +367,8 @@ def _rows(
     """A row per job, in the order of the leaderboard."""
     labels = value_texts(table[key], 40)
     left = 0.4 + SMALL_LETTER * longest(labels)
-    width = WIDTH - left - 0.25
+    right_of_labels = WIDTH - left
+    width = right_of_labels - 0.25
     axes = axes_at(figure, left, 0.75, width, _height(table))
     heights = -np.arange(len(table), dtype=float)
     scores = table[score].to_numpy(dtype=float)

@@ -106,13 +106,15 @@ def shown_terms(found: Comparison) -> list[str]:
     """The terms with a column, at most eight: those of most jobs first, the constant last."""
     terms = found.central["term"]
     jobs_with = terms.value_counts()
-    in_order = list(dict.fromkeys(terms))  # sorting keeps this order among equals
+    distinct = dict.fromkeys(terms)
+    in_order = list(distinct)  # sorting keeps this order among equals
 
     def rarity(term: str) -> tuple[bool, int]:
         jobs = int(jobs_with[term])
         return term == "const", -jobs
 
-    return sorted(in_order, key=rarity)[:MOST_TERMS]
+    by_rarity = sorted(in_order, key=rarity)
+    return by_rarity[:MOST_TERMS]
 
 
 def heading(metric: str) -> str:
@@ -134,8 +136,10 @@ def estimate_text(estimate: float, error: float, p_value: float) -> str:
     significance = stars(p_value)
     if not math.isfinite(error) or error <= 0.0:
         return f"{number(estimate)}{significance}"
-    magnitude = math.floor(math.log10(error))
-    decimals = ERROR_DIGITS - 1 - magnitude
+    power = math.log10(error)
+    magnitude = math.floor(power)
+    last_digit = ERROR_DIGITS - 1
+    decimals = last_digit - magnitude
     if decimals > FINEST or decimals < 0:
         error_text = number(error, ERROR_DIGITS)
         return f"{number(estimate)}{significance} ({error_text})"
@@ -206,7 +210,9 @@ def _finished(
         parts.append("cv")
     parts.append(labels[number_of_job])
     if unranked:
-        rank = int(found.ranks.notna().sum()) + 1  # the runs page orders all runs
+        is_ranked = found.ranks.notna()
+        ranked = int(is_ranked.sum())
+        rank = ranked + 1  # the runs page orders all runs
     metrics = {"rank": float(rank)}
     for name, value in outcome.metrics.items():
         if name.startswith(COMMON):

@@ -93,10 +93,12 @@ def views(
     terms = []
     for term in shown_terms(found):
         column = view.allowed(coefficient_heading(term))
-        terms.append(view.tag(column))
+        tag = view.tag(column)
+        terms.append(tag)
     leaking = []
     if any(outcome.about.get("leaks") for outcome in found.outcomes):
-        leaking.append(view.tag("leaking"))
+        tag_of_leaking = view.tag("leaking")
+        leaking.append(tag_of_leaking)
     errors = view.tag("errors")
     saved = {
         FIRST: named("leaderboard", [*params, *leaking, *scores, *terms]),
@@ -121,7 +123,8 @@ def _widths(found: Comparison, places: Sequence[Standing]) -> dict[str, int]:
         widths[column] = _longest(choices)
     for standing in places:
         for name, text in standing.tags.items():
-            column = view.tag(view.allowed(name))
+            allowed_name = view.allowed(name)
+            column = view.tag(allowed_name)
             widest = widths.get(column, 0)
             widths[column] = max(widest, len(text))
     return widths
@@ -154,7 +157,8 @@ def _columns(runs: Sequence[Any]) -> list[str]:
         metrics = run.data.metrics
         present.update(metrics)
         coefficients = [name for name in metrics if name.startswith("coef/")]
-        if len(coefficients) > len(terms):
+        all_terms = len(coefficients)
+        if all_terms > len(terms):
             terms = sorted(name.removeprefix("coef/") for name in coefficients)
     wanted = list(SCORES)
     for term in terms:
@@ -179,7 +183,8 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
             answer.append(parallel)
     bars = []
     for term in shown_terms(found):
-        coefficient = view.allowed(f"coef/{term}")
+        metric = f"coef/{term}"
+        coefficient = view.allowed(metric)
         if term != "const" and coefficient in metrics:
             bars.append(view.bar(coefficient))
     series = [name for name in sorted(metrics) if name.startswith(SERIES)]
@@ -213,8 +218,11 @@ def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> s
     answer = f"**Best: {link}, {metric} {number(score)}** {sample}"
     if not others:
         return f"{answer}."
-    next_score = float(str(found.score_of(others[0])))
-    gap = abs(score - next_score)
+    next_best = others[0]
+    next_text = str(found.score_of(next_best))
+    next_score = float(next_text)
+    distance = score - next_score
+    gap = abs(distance)
     lead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
     return f"{answer}, {lead}.{_difference(found)}"
 
@@ -227,7 +235,8 @@ def _difference(found: Comparison) -> str:
     rest = len(keys) - MOST_KEYS
     shown = keys[:MOST_KEYS]
     if rest > 0:
-        shown.append(count(rest, "more key"))
+        more = count(rest, "more key")
+        shown.append(more)
     *others, last = shown
     if not others:
         return f" The jobs differ in {last}."
@@ -294,9 +303,11 @@ def note(
     parts = [answer.rstrip(), linked(links), table(found)]
     for path in pictures:
         address = f"get-artifact?path={quote(path)}&run_uuid={parent}"
-        parts.append(f"![specification curve]({address})")
+        picture = f"![specification curve]({address})"
+        parts.append(picture)
     items = [f"- {escaped(line)}" for line in words if line]
-    parts.append("\n".join(items))
+    list_of_items = "\n".join(items)
+    parts.append(list_of_items)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -319,13 +330,15 @@ def links(experiment: str, parent: str, sweep: str, views: Mapping[str, View]) -
         if kind in views:
             key = f"{sweep}-{kind}"
             paths[label] = view.shared_path(experiment, key, mode)
-    return paths | _report(experiment, parent)
+    report = _report(experiment, parent)
+    return paths | report
 
 
 def plain_links(experiment: str, parent: str, facets: Mapping[str, Any]) -> dict[str, str]:
     """Paths for a sweep without saved views: its jobs by filter and order, and its report."""
     leaderboard = view.facets_path(experiment, facets)
-    return {LEADERBOARD: leaderboard} | _report(experiment, parent)
+    report = _report(experiment, parent)
+    return {LEADERBOARD: leaderboard} | report
 
 
 def _report(experiment: str, parent: str) -> dict[str, str]:
@@ -350,7 +363,8 @@ def relinked(description: str, links: Mapping[str, str], more: str = "") -> str:
     line = re.search(pattern, description, flags=re.MULTILINE)
     if line is None:
         return description
-    line_of_links = f"{linked(links)}{more}"
+    links_text = linked(links)
+    line_of_links = f"{links_text}{more}"
     fresh = description.replace(line[0], line_of_links)
     old_path = f"]({line[1]})"
     new_path = f"]({links[LEADERBOARD]})"
@@ -369,13 +383,15 @@ def table(found: Comparison) -> str:
     if board.empty:
         return ""
     heads = [escaped(heading(str(name))) for name in board]
-    rule = ["---"] * len(heads)
+    columns = len(heads)
+    rule = ["---"] * columns
     rows = [heads, rule]
     for row in board.to_dict("records"):
         cells = [_cell(str(name), value) for name, value in row.items()]
         rows.append(cells)
     lines = [f"| {' | '.join(cells)} |" for cells in rows]
-    more = len(found.leaderboard) - BEST
+    jobs = len(found.leaderboard)
+    more = jobs - BEST
     if more > 0:
         lines.append(f"\n{count(more, 'more job')} in leaderboard.csv.")
     return "\n".join(lines)
@@ -398,5 +414,6 @@ def with_newest(description: str, link: str) -> str:
     """
     rest = f"\n{description}"
     if description.startswith(NEWEST):
-        rest = description.partition("\n")[2]
+        parts = description.partition("\n")
+        rest = parts[2]
     return f"{NEWEST}{link}\n{rest}".rstrip()

@@ -100,7 +100,8 @@ def _of_texts(
         ValueError: values that are not dates, or that can be read in two ways.
     """
     written = _date_texts(distinct)
-    sums = written.str.casefold().isin(SUMMARIES)
+    plain = written.str.casefold()
+    sums = plain.isin(SUMMARIES)
     stamps = written.mask(sums)
     has_zone = stamps.notna() & (_local(stamps) != stamps)
     moved = _moved(stamps, zone) if zone else stamps
@@ -122,7 +123,9 @@ def _of_texts(
     if sums.any():
         words.append(f"rows named {listed(written[sums])}, which sum up others, are not read")
     zoned = bool(has_zone.any()) or since_1970
-    return Moments(dates, "; ".join(filter(None, words)), zoned)
+    said = filter(None, words)
+    note = "; ".join(said)
+    return Moments(dates, note, zoned)
 
 
 def _check_days(moments: pd.Series) -> None:
@@ -208,9 +211,13 @@ def joined(day: Coded, at: Coded) -> Coded:
             "data.columns.time: given beside dates that have a time of day; allowed: null"
         )
     # a number for each pair of day and time, increasing with both
-    span = len(at.values) + 1
-    pair = day.codes.astype(np.int64) * span + at.codes
-    absent = (day.codes < 0) | (at.codes < 0)
+    number_of_times = len(at.values)
+    span = number_of_times + 1
+    day_codes = day.codes.astype(np.int64)
+    pair = day_codes * span + at.codes
+    has_no_day = day.codes < 0
+    has_no_time = at.codes < 0
+    absent = has_no_day | has_no_time
     pair = np.where(absent, -1, pair)
     distinct, codes = np.unique(pair, return_inverse=True)
     any_absent = len(distinct) > 0 and distinct[0] < 0

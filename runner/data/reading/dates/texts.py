@@ -100,13 +100,15 @@ def _most(text: pd.Series) -> Reading:
         if alike > most:
             most = alike
             matches = text.str.fullmatch(way.pattern)
-            readings = way.read(text.where(matches))
+            matching = text.where(matches)
+            readings = way.read(matching)
     return max(readings, key=_known)
 
 
 def _known(reading: Reading) -> int:
     """How many dates a reading gives."""
-    return int(reading.dates.notna().sum())
+    has_date = reading.dates.notna()
+    return int(has_date.sum())
 
 
 def _distinct(readings: list[Reading], rows: pd.Index) -> list[Reading]:
@@ -187,7 +189,8 @@ def _by_formats(*formats: str) -> Callable[[pd.Series], list[Reading]]:
         for date_format in formats:
             dates = pd.to_datetime(parts["day"], format=date_format, errors="coerce")
             words = f"dates are {date_format}"
-            dates = dates.astype("datetime64[us]") + times
+            days = dates.astype("datetime64[us]")
+            dates = days + times
             readings.append(Reading(dates, words, date_format))
         return readings
 
@@ -255,7 +258,8 @@ def _quarters(text: pd.Series) -> list[Reading]:
     )
     year = parts["y"].fillna(parts["z"])
     quarter = parts["q"].fillna(parts["p"])
-    last_month = pd.to_numeric(quarter) * 3
+    quarters = pd.to_numeric(quarter)
+    last_month = quarters * 3
     month = last_month.astype("Int64").astype("str").str.zfill(2)
     firsts = pd.to_datetime(year + month, format="%Y%m", errors="coerce")
     words = f"quarters such as {text.dropna().iloc[0]} are dated by their last day"

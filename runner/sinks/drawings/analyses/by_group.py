@@ -32,13 +32,15 @@ MOST_TICKS = 8  # periods named below the axis
 
 def by_group(table: pd.DataFrame) -> Any:
     """Middle half, median, mean and 5 to 95 % of the target in each group."""
-    known = table[table["n_obs"] > 0]
+    has_rows = table["n_obs"] > 0
+    known = table[has_rows]
     shown = known.nlargest(MOST_GROUPS, "n_obs")
     shown = shown.sort_values("median")
     groups = len(shown)
     rest = _left_out(len(known) - groups)
     note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{rest}"
-    tall = max(1.2, 0.24 * groups)
+    height_of_groups = 0.24 * groups
+    tall = max(1.2, height_of_groups)
     column = first_value(shown, "group")
     figure = figure_of(tall + 1.75, f"Target by {column}", note)
     labels = labels_of(shown["unit"], MOST_NAME)
@@ -66,7 +68,8 @@ def risk_by_group(table: pd.DataFrame) -> Any:
     by = first_value(table, "by")
     cells = table.pivot_table(index="group", columns="period", values="mean", sort=True)
     rows = table.groupby("group")["n_obs"].sum()
-    kept = rows.nlargest(MOST_GROUPS).index
+    largest_groups = rows.nlargest(MOST_GROUPS)
+    kept = largest_groups.index
     kept_mask = cells.index.isin(kept)
     cells = cells[kept_mask]
     note = (
@@ -74,7 +77,8 @@ def risk_by_group(table: pd.DataFrame) -> Any:
     )
     note += _left_out(len(rows) - len(kept))
     groups = len(cells)
-    tall = max(1.2, 0.24 * groups)
+    height_of_groups = 0.24 * groups
+    tall = max(1.2, height_of_groups)
     title = f"Target over time by {by}"
     figure = figure_of(tall + 1.6, title, note)
     labels = labels_of(cells.index, MOST_NAME)
@@ -82,16 +86,19 @@ def risk_by_group(table: pd.DataFrame) -> Any:
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
     # one wild quarter would leave the rest one colour
     means = cells.to_numpy()
-    high = float(np.nanquantile(means, 0.99))
+    quantile = np.nanquantile(means, 0.99)
+    high = float(quantile)
     image = axes.imshow(cells, cmap="cividis", vmax=high, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(groups), labels)
     periods = cells.shape[1]
     ticks = min(periods, MOST_TICKS)
     even = np.linspace(0, periods - 1, ticks)
-    shown = np.unique(even.astype(int))
+    rounded_down = even.astype(int)
+    shown = np.unique(rounded_down)
     axes.set_xticks(shown, list(cells.columns[shown]))
     axes.tick_params(length=0)
-    cut = np.nanmax(means) > high
+    highest = np.nanmax(means)
+    cut = highest > high
     ends = "max" if cut else "neither"
     scale = axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall)
     bar = figure.colorbar(image, cax=scale, extend=ends)

@@ -32,9 +32,11 @@ TOP = 1.0  # inches above them
 
 def curves(table: pd.DataFrame) -> Any:
     """Confusion matrix, ROC curve and calibration side by side."""
-    parts = dict(iter(table.groupby("curve")))
+    by_curve = table.groupby("curve")
+    parts = dict(iter(by_curve))
     classes = parts["confusion"]
-    rows = count(total(classes, "rows"), "row")
+    rows_of_classes = total(classes, "rows")
+    rows = count(rows_of_classes, "row")
     sample = first_value(table, "sample")
     note = f"{rows} {sample}; bars: 95 % intervals that take rows as independent"
     figure = figure_of(3.9, "Probabilities and what happened", note)
@@ -53,17 +55,22 @@ def _panel(figure: Any, left: float) -> Any:
 
 def _confusion(axes: Any, table: pd.DataFrame) -> None:
     """Rows of each class foretold (across) and each outcome (down), shaded by their share."""
-    whole = max(total(table, "rows"), 1.0)
-    cells = table[["x", "y", "rows"]]
-    for x, y, rows in cells.itertuples(index=False):
+    all_rows = total(table, "rows")
+    whole = max(all_rows, 1.0)
+    columns = ["x", "y", "rows"]
+    cells = table[columns]
+    tuples = cells.itertuples(index=False)
+    for x, y, rows in tuples:
         colour = BLUE if x == y else ORANGE
         shade = 0.08 + 0.55 * rows / whole
         bottom = y - 0.48
         axes.bar(x, 0.96, 0.96, bottom, color=colour, alpha=shade, linewidth=0)
-        share = f"{rows / whole:.1%}"
+        part = rows / whole
+        share = f"{part:.1%}"
         share = share.replace("%", " %")
         centred: Any = {"ha": "center", "va": "center", "color": INK}
-        written = f"{int(rows):,}"
+        rows_in_cell = int(rows)
+        written = f"{rows_in_cell:,}"
         axes.text(x, y + 0.08, written, size=13, **centred)
         axes.text(x, y - 0.2, share, **centred)
     edges = (-0.5, 1.5)
@@ -95,9 +102,12 @@ def _calibration(axes: Any, table: pd.DataFrame) -> None:
     """Shares of ones with their intervals against the probabilities of groups of rows."""
     low = table[["x", "low"]].min().min()
     high = table[["x", "high"]].max().max()
-    margin = 0.05 * (high - low)
-    lowest = max(low - margin, 0.0)
-    highest = min(high + margin, 1.0)
+    range_of_shares = high - low
+    margin = 0.05 * range_of_shares
+    below_low = low - margin
+    lowest = max(below_low, 0.0)
+    above_high = high + margin
+    highest = min(above_high, 1.0)
     ends = (lowest, highest)
     axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle=DASHED)
     axes.vlines(table["x"], table["low"], table["high"], color=BLUE, alpha=0.35, linewidth=1.6)
@@ -133,7 +143,8 @@ def equity(table: pd.DataFrame) -> Any:
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 2)
-    say_wealth([axes, below], table, "strategy")
+    panels = [axes, below]
+    say_wealth(panels, table, "strategy")
     return figure
 
 
@@ -141,4 +152,5 @@ def drawdown(wealth: pd.Series) -> np.ndarray:
     """Percent below the highest wealth until then."""
     path = wealth.to_numpy(dtype=float)
     highest = np.maximum.accumulate(path)
-    return 100.0 * (path / highest - 1.0)
+    below_highest = path / highest - 1.0
+    return 100.0 * below_highest

@@ -23,7 +23,8 @@ def forecast_fit(table: pd.DataFrame) -> Any:
     Per date as a moving mean, per asset from the least to the greatest.
     """
     past = rows_where(table, "z", "past")
-    parts = past[past["unit"] != "all"]
+    has_unit = past["unit"] != "all"
+    parts = past[has_unit]
     units = parts.dropna(subset="r2_adj")
     note = "forecasts standardised by past moments; zero is what independent cells give on average"
     figure = figure_of(4.15, "Adjusted R2 of the target on the forecast", note)
@@ -31,17 +32,21 @@ def forecast_fit(table: pd.DataFrame) -> Any:
     right = axes_at(figure, 6.0, 1.1, 2.8, 2.6)
     for name, (label, colour) in LOOKS.items():
         rows = rows_where(units, "forecast", name)
-        dates = rows_where(rows, "over", "date")["r2_adj"].to_numpy()
-        assets = rows_where(rows, "over", "asset")["r2_adj"].to_numpy()
+        over_dates = rows_where(rows, "over", "date")
+        dates = over_dates["r2_adj"].to_numpy()
+        over_assets = rows_where(rows, "over", "asset")
+        assets = over_assets["r2_adj"].to_numpy()
         if len(dates):
-            mean = number(dates.mean(), 3)
+            mean_of_dates = dates.mean()
+            mean = number(mean_of_dates, 3)
             text = f"{label}, mean {mean}"
             _moving_mean(left, dates, color=colour, linewidth=1.3, label=text)
         if len(assets):
             values = np.sort(assets)
             n = len(values)
             share = (np.arange(n) + 0.5) / n
-            mean = number(values.mean(), 3)
+            mean_of_values = values.mean()
+            mean = number(mean_of_values, 3)
             text = f"mean {mean}"
             right.plot(share, values, color=colour, linewidth=1.3, label=text)
     for axes in (left, right):

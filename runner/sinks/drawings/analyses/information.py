@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def information(table: pd.DataFrame) -> Any:
     """Cumulative rank IC of the forecast and of the naive one."""
     n_dates = table["rank_ic"].count()
-    dates = count(int(n_dates), "date")
+    number_of_dates = int(n_dates)
+    dates = count(number_of_dates, "date")
     sample = first_value(table, "sample")
     note = f"sum of the rank correlations of {dates} {sample}; a steady slope is a steady forecast"
     figure = figure_of(4.2, "Cumulative rank IC", note)
@@ -43,8 +44,10 @@ def information(table: pd.DataFrame) -> Any:
     for name, label, colour, width in looks:
         if table[name].notna().any():
             mean = table[name].mean()
-            total = table[f"cumulative_{name}"]
-            with_mean = f"{label}, mean {number(mean, 3)}"
+            column = f"cumulative_{name}"
+            total = table[column]
+            mean_text = number(mean, 3)
+            with_mean = f"{label}, mean {mean_text}"
             axes.plot(days, total, color=colour, linewidth=width, label=with_mean)
             totals[label] = total
     dated(axes, dates_of_rows)
@@ -69,7 +72,8 @@ def regimes(table: pd.DataFrame) -> Any:
     labels = []
     names = labels_of(table["unit"], 24)
     for name, n in zip(names, table["n_obs"], strict=True):
-        rows = count(int(n), "row")
+        rows_of_regime = int(n)
+        rows = count(rows_of_regime, "row")
         label = f"{name}\n{rows}"
         labels.append(label)
     axes.set_xticks(positions, labels)

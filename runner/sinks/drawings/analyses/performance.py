@@ -48,17 +48,22 @@ def security_market_line(table: pd.DataFrame) -> Any:
     if rows.empty:
         return None
     beta = floats(rows, "capm_beta")
-    realised = PERCENT * floats(rows, "realised_annual")
+    realised_annual = floats(rows, "realised_annual")
+    realised = PERCENT * realised_annual
     per_row = rows["premium"].mean()
     premium = PERCENT * float(per_row * _year(rows))
     whose = _of(rows)
     note = f"{whose}; above the line: more than the CAPM implies; beta with the market alone"
     figure = figure_of(4.9, "Realised excess return against the CAPM", note)
     axes = axes_across(figure, 0.8, 3.5, 0.85)
-    low = min(0.0, beta.min())
-    high = max(1.1, beta.max() * 1.06)
-    ends = np.array([low, high])
-    label = f"CAPM: beta times {number(premium, 3)} % a year"
+    lowest = beta.min()
+    low = min(0.0, lowest)
+    highest = beta.max() * 1.06
+    high = max(1.1, highest)
+    edges = [low, high]
+    ends = np.array(edges)
+    premium_text = number(premium, 3)
+    label = f"CAPM: beta times {premium_text} % a year"
     axes.plot(ends, premium * ends, color=ORANGE, linewidth=1.4, label=label)
     axes.scatter(beta, realised, s=26, color=BLUE, zorder=3)
     zero_line(axes, "y")
@@ -104,8 +109,10 @@ def style_box(table: pd.DataFrame) -> Any:
     zero_line(axes, "x")
     zero_line(axes, "y")
     corners = _corners(axes)
-    size = shortened(first_value(rows, "size_term"))
-    value = shortened(first_value(rows, "value_term"))
+    size_term = first_value(rows, "size_term")
+    size = shortened(size_term)
+    value_term = first_value(rows, "value_term")
+    value = shortened(value_term)
     axes.set(xlabel=f"{value} loading (growth < 0 < value)")
     axes.set(ylabel=f"{size} loading (large < 0 < small)")
     taken = [np.ravel(corner.get_window_extent()) for corner in corners]
@@ -136,7 +143,8 @@ def _bars(
         upper = np.column_stack([x + dx, y + dy])
         first = axes.transData.transform(lower)
         last = axes.transData.transform(upper)
-        corners = np.column_stack([first, last])
+        columns = [first, last]
+        corners = np.column_stack(columns)
         boxes.extend(corners)
     return boxes
 
@@ -156,8 +164,10 @@ def _around_zero(lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
         lower: (n,) lower ends of the bars.
         upper: (n,) upper ends.
     """
-    low = min(lower.min(), 0.0)
-    high = max(upper.max(), 0.0)
+    lowest = lower.min()
+    low = min(lowest, 0.0)
+    highest = upper.max()
+    high = max(highest, 0.0)
     span = high - low
     room = 0.14 * span or 1.0
     return low - room, high + room
@@ -168,7 +178,8 @@ def nested(table: pd.DataFrame) -> Any:
     rows = table.dropna(subset=["r2_full", "r2_restricted"])
     if rows.empty:
         return None
-    hypothesis = shortened(first_value(rows, "tested"), 60)
+    tested = first_value(rows, "tested")
+    hypothesis = shortened(tested, 60)
     kind = first_value(rows, "test")
     filled_if = f"filled: p < 0.05, {kind} test of {hypothesis}"
     title = f"R2 without and with the further regressors: {_of(rows)}"
@@ -177,7 +188,8 @@ def nested(table: pd.DataFrame) -> Any:
         return _nested_points(rows, title, note)
     names = labels_of(rows["unit"])
     tall = 0.24 * len(rows) + 0.2  # inches: a line per unit, and a margin
-    left = 0.35 + 0.085 * longest(names)
+    letters = longest(names)
+    left = 0.35 + 0.085 * letters
     figure = figure_of(tall + 1.75, title, filled_if)
     axes = axes_across(figure, 1.0, tall, left)
     heights = -np.arange(len(rows), dtype=float)
@@ -237,7 +249,8 @@ def _name(
         extent = text.get_window_extent(renderer)
         sizes.append(extent.size)
         text.remove()
-    values = np.column_stack([x, y])
+    columns = [x, y]
+    values = np.column_stack(columns)
     points = axes.transData.transform(values)
     bounds = axes.bbox.extents
     scale = axes.figure.dpi / 72.0
@@ -292,7 +305,8 @@ def places(
     for point, size in zip(points, sizes, strict=True):
         chosen = PLACES[0]
         for place in PLACES:
-            anchor = point + scale * np.array(place)
+            offset = scale * np.array(place)
+            anchor = point + offset
             box = _box(anchor, size, _side(place[0]))
             covered = any(_overlap(box, other) for other in occupied)
             if _inside(box, bounds) and not covered:
@@ -309,8 +323,11 @@ def _box(anchor: np.ndarray, size: np.ndarray, side: str) -> np.ndarray:
     before = {"left": 0.0, "right": wide, "center": wide / 2}
     x, y = anchor
     left = x - before[side]
-    low = y - tall / 2
-    return np.array([left, low, left + wide, low + tall])
+    half = tall / 2
+    low = y - half
+    right = left + wide
+    top = low + tall
+    return np.array([left, low, right, top])
 
 
 def _inside(box: np.ndarray, bounds: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
+    NORMAL_95,
     ORANGE,
     axes_across,
     figure_of,
@@ -26,27 +27,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SKY = "#56B4E9"
-NORMAL_95 = 1.96  # quantile of a normal, of two-sided 95 % intervals
 LOOKS = ((SKY, 1.2), (BLUE, 1.8), (ORANGE, 1.2))  # of before costs, after costs, equal weights
 
 
 def quantiles(table: pd.DataFrame) -> Any:
     """Mean return a year of each group, with bars of 1.96 standard errors, and of all assets."""
     groups = rows_where(table, "scope", "quantile")
-    naive = rows_where(table, "scope", "naive").iloc[0]
-    dates = count(largest(groups, "n_obs"), "date")
+    of_naive = rows_where(table, "scope", "naive")
+    naive = of_naive.iloc[0]
+    number_of_dates = largest(groups, "n_obs")
+    dates = count(number_of_dates, "date")
     note = f"before costs; {dates} {naive['sample']}; lines: 95 % intervals, Newey-West"
     figure = figure_of(4.2, "Returns of the groups sorted by the forecast", note)
     axes = axes_across(figure, 0.85, 2.7, 0.85)
-    height = 100.0 * floats(groups, "mean_annual")
+    means = floats(groups, "mean_annual")
+    height = 100.0 * means
     t = floats(groups, "t_stat_nw")
-    half = NORMAL_95 * np.abs(height / t)
+    std_error = np.abs(height / t)
+    half = NORMAL_95 * std_error
     names = list(groups["unit"])
     axes.bar(names, height, 0.7, color=BLUE, alpha=0.75)
     bars: Any = {"fmt": "none", "ecolor": INK, "elinewidth": 1.1, "capsize": 3}
     axes.errorbar(names, height, yerr=half, **bars)
     every = 100.0 * naive["mean_annual"]
-    label = f"all assets, equal weights: {number(every, 3)}"
+    every_text = number(every, 3)
+    label = f"all assets, equal weights: {every_text}"
     axes.axhline(every, color=ORANGE, linewidth=1.4, label=label)
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_xticks(names, names)
@@ -58,7 +63,8 @@ def quantiles(table: pd.DataFrame) -> Any:
 def portfolio_wealth(table: pd.DataFrame) -> Any:
     """Wealth of the strategy before and after costs, and of all assets, and their drawdowns."""
     dates = table["date"]
-    rows = count(dates.nunique() - 1, "holding")
+    holdings = dates.nunique() - 1
+    rows = count(holdings, "holding")
     sample = first_value(table, "sample")
     note = f"from 1; {rows} {sample}"
     figure = figure_of(5.2, "Wealth from sorting by the forecast", note)
@@ -76,7 +82,8 @@ def portfolio_wealth(table: pd.DataFrame) -> Any:
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 3)
-    say_wealth([axes, below], table, "strategy")
+    panels = [axes, below]
+    say_wealth(panels, table, "strategy")
     return figure
 
 

@@ -59,14 +59,16 @@ def fold_paths(table: pd.DataFrame) -> Any:
         scope = "mean"
     central = rows_where(table, "scope", scope)
     folds = central["fold"].nunique()
-    terms = list(central["term"].unique())
+    distinct = central["term"].unique()
+    terms = list(distinct)
     first_rows = central.drop_duplicates("fold")
     ends = first_rows["train_end"]
     dated = ends.is_monotonic_increasing and ends.is_unique
     units = largest(central, "units")
     whose = "the one regression"
     if units > 1:
-        whose = f"mean over {count(units, 'unit')}"
+        units_text = count(units, "unit")
+        whose = f"mean over {units_text}"
     if folds > MOST_PATHS or len(terms) > MOST_PANELS:
         return _heat(central, whose, dated)
     note = f"{whose}; {count(folds, 'fold')}, bars: intervals of the fits"
@@ -79,7 +81,8 @@ def fold_paths(table: pd.DataFrame) -> Any:
         axes = axes_across(figure, top, tall, 0.95)
         of_term = rows_where(central, "term", term)
         _fold_path(axes, of_term, dated)
-        axes.set_title(shortened(term, 40))
+        heading = shortened(term, 40)
+        axes.set_title(heading)
         if place == 0:
             above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98)}
             axes.legend(frameon=False, fontsize=8.5, ncols=2, **above)
@@ -108,9 +111,11 @@ def _fold_path(axes: Any, part: pd.DataFrame, dated: bool) -> None:
     else:
         folds = len(part)
         even = np.linspace(0, folds - 1, min(folds, 12))
-        shown = np.unique(even.astype(int))
+        rounded_down = even.astype(int)
+        shown = np.unique(rounded_down)
         names = part["fold"].iloc[shown]
-        axes.set_xticks(shown, labels_of(names, 8))
+        tick_labels = labels_of(names, 8)
+        axes.set_xticks(shown, tick_labels)
     axes.set_ylabel("estimate")
 
 
@@ -127,7 +132,8 @@ def _dated(axes: Any, dates: Any) -> None:
     days = (last - first).days
     if days > 7 * 366:
         ticks = pd.date_range(first, last, freq="YS")
-        step = math.ceil(len(ticks) / 8)
+        ticks_a_label = len(ticks) / 8
+        step = math.ceil(ticks_a_label)
         ticks = ticks[::step]
         axes.set_xticks(ticks, ticks.strftime("%Y"))
         return
@@ -137,7 +143,8 @@ def _dated(axes: Any, dates: Any) -> None:
     elif days >= 5:
         form = "%Y-%m-%d"
     ticks = pd.date_range(first, last, periods=7)
-    axes.set_xticks(ticks, ticks.strftime(form))
+    tick_labels = ticks.strftime(form)
+    axes.set_xticks(ticks, tick_labels)
 
 
 def _heat(central: pd.DataFrame, whose: str, dated: bool) -> Any:
@@ -149,13 +156,17 @@ def _heat(central: pd.DataFrame, whose: str, dated: bool) -> Any:
     more = len(cells) - MOST_ROWS
     cells = cells.iloc[:MOST_ROWS]
     rows, folds = cells.shape
-    greatest = cells.abs().max(axis=1)
+    sizes = cells.abs()
+    greatest = sizes.max(axis=1)
     scaled = cells.div(greatest.replace(0.0, 1.0), axis=0)
     note = f"{whose}; estimates over the largest of their term: orange below zero, purple above"
     if more > 0:
-        note += f"; {count(more, 'term')} more"
-    tall = max(1.2, 0.24 * rows)
-    title = f"Coefficients of {count(folds, 'fold')}"
+        more_terms = count(more, "term")
+        note += f"; {more_terms} more"
+    height_of_rows = 0.24 * rows
+    tall = max(1.2, height_of_rows)
+    folds_text = count(folds, "fold")
+    title = f"Coefficients of {folds_text}"
     figure = figure_of(tall + 1.8, title, note)
     labels = labels_of(cells.index)
     left = label_room(labels, 0.4)
@@ -164,14 +175,17 @@ def _heat(central: pd.DataFrame, whose: str, dated: bool) -> Any:
     image = axes.imshow(scaled, vmin=-1.0, vmax=1.0, **look)
     axes.set_yticks(range(rows), labels)
     even = np.linspace(0, folds - 1, min(folds, 7))
-    shown = np.unique(even.astype(int))
+    rounded_down = even.astype(int)
+    shown = np.unique(rounded_down)
     if dated:
         first_rows = central.drop_duplicates("fold")
         ends = first_rows["train_end"].iloc[shown]
         axes.set_xticks(shown, [f"{end:%Y-%m-%d}" for end in ends])
         axes.set_xlabel("last training row of the fold, folds at equal distances")
     else:
-        axes.set_xticks(shown, labels_of(cells.columns[shown], 8))
+        names_shown = cells.columns[shown]
+        tick_labels = labels_of(names_shown, 8)
+        axes.set_xticks(shown, tick_labels)
         axes.set_xlabel("fold")
     axes.tick_params(length=0)
     scale = axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall)
@@ -185,29 +199,37 @@ def monte_carlo(table: pd.DataFrame) -> Any:
 
     A bar from 5 to 95 %, the median, and the value on the data as it is.
     """
-    known = table[table["draws"] > 0]
+    has_draws = table["draws"] > 0
+    known = table[has_draws]
     if known.empty:
         return None
-    draws = count(largest(known, "draws"), "draw")
+    number_of_draws = largest(known, "draws")
+    draws = count(number_of_draws, "draw")
     note = f"bars: 5 to 95 % of up to {draws}, dots: medians, line: data as it is, dashed: zero"
-    every = list(known["quantity"].unique())
+    distinct = known["quantity"].unique()
+    every = list(distinct)
     chosen = every
     if len(every) > MOST_QUANTITIES:
         score = every[-1]
-        chosen = [*every[: MOST_QUANTITIES - 1], score]
+        most_beside = MOST_QUANTITIES - 1
+        first = every[:most_beside]
+        chosen = [*first, score]
         note += f"; {len(chosen)} of {len(every)} quantities"
     tried = set(known["perturbation"])
     ways = [way for way in WAYS if way in tried]
     across = min(3, len(chosen))
     wide = 2.25
-    tall = 0.3 + 0.24 * len(ways)
+    height_of_ways = 0.24 * len(ways)
+    tall = 0.3 + height_of_ways
     rows = math.ceil(len(chosen) / across)
     step = tall + 0.75
-    figure = figure_of(0.9 + rows * step, "Estimates on perturbed data", note)
+    height = 0.9 + rows * step
+    figure = figure_of(height, "Estimates on perturbed data", note)
     for place, quantity in enumerate(chosen):
         row, column = divmod(place, across)
         left = 0.85 + column * (wide + 0.48)
-        top = 0.95 + row * step
+        above = row * step
+        top = 0.95 + above
         axes = axes_at(figure, left, top, wide, tall)
         of_quantity = rows_where(known, "quantity", quantity)
         _perturbed(axes, of_quantity, ways, named=column == 0)
@@ -251,8 +273,10 @@ def influence(table: pd.DataFrame) -> Any:
     if known.empty:
         return None
     regressions = known["unit"].nunique()
-    most = known["unit"].value_counts().max()
-    rows = count(int(most), "row")
+    rows_of_unit = known["unit"].value_counts()
+    most = rows_of_unit.max()
+    most_rows = int(most)
+    rows = count(most_rows, "row")
     units = count(regressions, "regression")
     note = f"{units}; the {rows} with the largest Cook's distance"
     if regressions > 1:
@@ -271,7 +295,8 @@ def _over_time(axes: Any, known: pd.DataFrame) -> None:
     distance = known["cooks_distance"]
     axes.vlines(dates, 0.0, distance, color=BLUE, linewidth=1.1)
     axes.plot(dates, distance, "o", color=BLUE, markersize=3.5)
-    bounds = 4.0 / floats(known, "n_obs")
+    rows_of_unit = floats(known, "n_obs")
+    bounds = 4.0 / rows_of_unit
     low = bounds.min()
     high = bounds.max()
     axes.axhspan(low, high, color=ORANGE, linewidth=1.0, alpha=0.8, label="4 / n")
@@ -300,7 +325,8 @@ def _named(axes: Any, known: pd.DataFrame, x: str, y: str) -> None:
     first = known[x].min()
     middle = first + (known[x].max() - first) / 2
     low = min(known[y].min(), 0.0)
-    apart = 0.12 * (known[y].max() - low)
+    highest = known[y].max()
+    apart = 0.12 * (highest - low)
     taken: list[float] = []
     named = known.nlargest(MOST_NAMED, "cooks_distance")
     for row in named.to_dict("records"):
@@ -347,7 +373,8 @@ def cusum(table: pd.DataFrame) -> Any:
         part = rows_where(known, "unit", unit)
         name = shortened(unit, 14)
         axes.plot(part["date"], part["cusum"], color=colour, linewidth=1.3, label=name)
-    rows = known.groupby("unit")["rows"].first()
+    by_unit = known.groupby("unit")
+    rows = by_unit["rows"].first()
     longest = rows.idxmax()
     bounds = rows_where(known, "unit", longest)
     for side in (1.0, -1.0):

@@ -27,18 +27,21 @@ TITLES = {"long": "Long leg", "short": "Short leg", "both": "Both legs"}
 def sizing_wealth(table: pd.DataFrame) -> Any:
     """A panel per leg, a line per sizing."""
     dates = table["date"]
-    rows = count(dates.nunique() - 1, "row")
+    rows_traded = dates.nunique() - 1
+    rows = count(rows_traded, "row")
     sample = first_value(table, "sample")
     note = f"after costs, from 1; {rows} {sample}; foresight takes the volatility that came"
     step = TALL + 0.55  # inches from one panel to the next
     height = 1.25 + 3 * step
     figure = figure_of(height, "Wealth by what positions are sized by", note)
     for place, (leg, title) in enumerate(TITLES.items()):
-        top = 1.05 + place * step
+        above = place * step
+        top = 1.05 + above
         axes = axes_across(figure, top, TALL)
         axes.axhline(1.0, **BASE_LINE)
         of_leg = rows_where(table, "leg", leg)
-        for name, part in of_leg.groupby("sizing", sort=False):
+        by_sizing = of_leg.groupby("sizing", sort=False)
+        for name, part in by_sizing:
             label, colour, width, dashes = LOOKS[str(name)]
             look: Any = {"color": colour, "linewidth": width, "linestyle": dashes}
             days = days_since(part["date"], dates.min())

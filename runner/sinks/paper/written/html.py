@@ -31,7 +31,9 @@ def html(table: RegressionTable) -> Html:
     content = tag("table", caption, tag("thead", *head), tag("tbody", *body), class_="paper")
     parts = [box(content, table.title)]
     if table.notes:
-        parts.append(tag("p", " ".join(table.notes), class_="note"))
+        text = " ".join(table.notes)
+        paragraph = tag("p", text, class_="note")
+        parts.append(paragraph)
     return joined(*parts)
 
 
@@ -88,7 +90,8 @@ def statistics_html(found: Statistics | None) -> Html:
     if size <= MOST_CORRELATED:
         correlations = [variables]
         for at, name in enumerate(names):
-            below = found.correlations[name].tolist()[at:]
+            correlations_of_name = found.correlations[name].tolist()
+            below = correlations_of_name[at:]
             texts = [""] * at + [f"{value:.2f}" if value == value else UNKNOWN for value in below]
             correlations.append(Column(name, texts))
         shown.append(tabled(correlations, size, "Correlations", "tables/correlations.csv"))

@@ -46,7 +46,8 @@ def write(table: RegressionTable, path: Path) -> None:
     _add(title, table.title, bold=True)
     rows = list(table.rows())
     heads = _heads(table)
-    grid = document.add_table(len(heads) + len(rows), columns + 1)
+    rows_in_all = len(heads) + len(rows)
+    grid = document.add_table(rows_in_all, columns + 1)
     grid.alignment = WD_TABLE_ALIGNMENT.CENTER
     grid.autofit = True
     for line, texts in zip(grid.rows, heads, strict=False):
@@ -59,12 +60,14 @@ def write(table: RegressionTable, path: Path) -> None:
             _rule(line.cells, "top", THIN)
             for cell in line.cells:
                 cell.paragraphs[0].paragraph_format.space_before = Pt(GAP)
-    _rule(grid.rows[len(grid.rows) - 1].cells, "bottom", THICK)
+    last_row = grid.rows[len(grid.rows) - 1]
+    _rule(last_row.cells, "bottom", THICK)
     if table.notes:
         notes = document.add_paragraph()
         notes.paragraph_format.space_before = Pt(2.0 * GAP)
         _add(notes, "Notes: ", size=SMALL, italic=True)
-        _add(notes, " ".join(table.notes), size=SMALL)
+        text = " ".join(table.notes)
+        _add(notes, text, size=SMALL)
     document.save(str(path))
 
 
@@ -97,7 +100,9 @@ def _begins(rows: Sequence[Row], number: int) -> bool:
 def _write_row(cells: Sequence[Any], row: Row, size: float) -> None:
     """Fill the cells of a printed row."""
     if row.kind == "panel":
-        title = cells[0].merge(cells[-1])
+        first_cell = cells[0]
+        last_cell = cells[-1]
+        title = first_cell.merge(last_cell)
         _add(_tight(title), row.label, size=size, italic=True)
         return
     _fill(cells, [row.label, *(MINUS.sub("−", text) for text in row.texts)], size)

@@ -383,6 +383,16 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         masks = [column.known() for column in self.columns.values()]
         return np.asarray(np.logical_or.reduce(masks))
 
+    def alive(self) -> np.ndarray:
+        """Positions of the assets that have a row in a table, or a value, on any date."""
+        there = np.zeros(len(self.assets), dtype=bool)
+        for column in self.columns.values():
+            if isinstance(column, LongColumn):
+                there[column.listings.column] = True
+            else:
+                there |= column.known().any(axis=0)
+        return np.flatnonzero(there)
+
     def at(self, rows: np.ndarray) -> Fields:
         """These fields on the dates at these positions, which increase."""
         parts: Parts = {}  # what is chosen of listings that fields share is chosen once

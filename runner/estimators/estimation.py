@@ -130,8 +130,7 @@ def design(
     panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool
 ) -> np.ndarray:
     """Regressors (n, k) of these cells, the constant first and dummies last."""
-    cells = panel.cells
-    X = cells.X[cells.index(t, i)]
+    X = panel.cells.taken_at(t, i).X
     if names is not None:
         X = X[:, columns_of(panel, names)]
     member = panel.dummies(names)
@@ -167,7 +166,7 @@ def _from_moments(
 ) -> np.ndarray:
     """Fill in the units that their moments solve, and return which these are (U,)."""
     M, shift = _moments(estimates, model, panel, rows)
-    counted = None if panel.cells.weights is None else _weighted(estimates, panel)
+    counted = _weighted(estimates, panel) if panel.cells.has_weights else None
     solved = solve_moments(M, shift, counted)
     sound = solved.sound
     k = estimates.b.shape[1]
@@ -195,7 +194,7 @@ def _moments(
     From those that the folds of a run share where there are some.
     """
     owns = [unit.assets for unit in estimates.units]
-    if panel.cells.weights is None and model.by != DATE:
+    if not panel.cells.has_weights and model.by != DATE:
         known = panel.shared_moments(rows, model.regressors, model.by, owns)
         if known is not None:
             return known
@@ -228,11 +227,10 @@ def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: 
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
     t, i = estimates.units[u].cells(panel)
     estimates.n[u] = len(t)
-    cells = panel.cells
-    own_cells = cells.index(t, i)
-    weights = None if cells.weights is None else cells.weights[own_cells]
+    taken = panel.cells.taken_at(t, i)
+    weights = taken.weights
     X = design(panel, t, i, model.regressors, model.constant)
-    y = cells.y[own_cells]
+    y = taken.y
     terms = model.terms(panel.names)
     try:
         solution = solve(X, y, terms, model.constant, weights)

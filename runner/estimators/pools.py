@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.panels.numbers.cells import Cells, Ragged
+from runner.panels.numbers.cells import Cells, Cube, Ragged, Stored
 
 IN_CACHE = 8_192  # cells of one regressor at a time, which stay in the cache
 FEWEST_DATES = 16  # at a time, however many assets there are
@@ -166,7 +166,7 @@ class RaggedPool(NamedTuple):
         member: (N, L) dummies, which stand last in b.
     """
 
-    cells: Ragged
+    cells: Ragged | Stored
     columns: Sequence[int]
     b: np.ndarray
     bread: np.ndarray
@@ -198,11 +198,13 @@ class RaggedPool(NamedTuple):
 
     def meetings(self, codes: np.ndarray) -> int:
         """How many pairs of a date and a group, coded (N,), have a cell in use."""
-        listings = self.cells.listings
         groups = int(codes.max()) + 1
-        group = codes[listings.column[self.cells.valid]].astype(np.int64)
-        date = listings.row[self.cells.valid]
-        return len(np.unique(date * groups + group))
+        total = 0
+        for _, part in self.cells.stretches():
+            group = codes[part.listings.column[part.valid]].astype(np.int64)
+            date = part.listings.row[part.valid]
+            total += len(np.unique(date * groups + group))
+        return total
 
     def of_assets(self, start: int, stop: int) -> Pool:
         """The same regression on the assets from start to before stop, as arrays."""
@@ -214,40 +216,54 @@ class RaggedPool(NamedTuple):
 
     def blocks(self, rows: slice) -> Iterator[Block]:
         """Each block of these dates, of the assets that have a cell in use on one of them."""
-        starts = self.cells.starts
-        of_a_date = max(len(self.cells.y) // max(self.shape[0], 1), 1)
+        of_a_date = max(self.cells.rows // max(self.shape[0], 1), 1)
         size = max(IN_CACHE // of_a_date, FEWEST_DATES)
-        for first in range(rows.start, rows.stop, size):
-            dates = slice(first, min(first + size, rows.stop))
-            held = slice(starts[dates.start], starts[dates.stop])
-            used = held.start + np.flatnonzero(self.cells.valid[held])
-            if len(used):
-                yield self._block(dates, used)
+        for start, part in self.cells.stretches(rows, size):
+            starts = part.starts
+            for first in range(0, part.shape[0], size):
+                last = min(first + size, part.shape[0])
+                held = slice(starts[first], starts[last])
+                used = held.start + np.flatnonzero(part.valid[held])
+                if len(used):
+                    yield self._block(slice(start + first, start + last), part, first, used)
 
-    def _block(self, dates: slice, used: np.ndarray) -> Block:
-        """The rows at these positions, all of these dates, as arrays."""
-        listings = self.cells.listings
-        assets, column = np.unique(listings.column[used], return_inverse=True)
-        row = listings.row[used] - dates.start
+    def _block(self, dates: slice, part: Ragged, first: int, used: np.ndarray) -> Block:
+        """The rows at these positions of a part, whose `first` date is that of the block."""
+        listings = part.listings
+        assets, column = _distinct(listings.column[used], self.shape[1])
+        row = listings.row[used] - first
         k = len(self.b) - self.member.shape[1]  # terms before the dummies
         constants = k - len(self.columns)  # 1 with a constant, else 0
         B = dates.stop - dates.start
         z = np.zeros((B, len(self.b), len(assets)))
         z[row, :constants, column] = 1.0
-        z[row, constants:k, column] = self.cells.columns(self.columns)[used]
+        z[row, constants:k, column] = part.columns(self.columns)[used]
         z[row, k:, column] = self.member[listings.column[used]]
         y = np.zeros((B, len(assets)))
-        y[row, column] = self.cells.y[used]
+        y[row, column] = part.y[used]
         u = y - self.b @ z
-        if self.cells.weights is not None:
+        if part.weights is not None:
             root = np.zeros(y.shape)
-            root[row, column] = np.sqrt(self.cells.weights[used])
+            root[row, column] = np.sqrt(part.weights[used])
             z *= root[:, None]
             u *= root
         return Block(dates, assets, z, u)
 
 
 AnyPool = Pool | RaggedPool
+
+
+def _distinct(numbers: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct ones of numbers (n,) below `most`, sorted, and the position of each among them.
+
+    As `np.unique` gives them, without sorting.
+    """
+    there = np.zeros(most, dtype=bool)
+    there[numbers] = True
+    distinct = np.flatnonzero(there)
+    place = np.empty(most, dtype=np.intp)
+    place[distinct] = np.arange(len(distinct))
+    return distinct, place[numbers]
 
 
 def pool_of(
@@ -259,7 +275,7 @@ def pool_of(
         columns: positions of the regressors among the features.
         b, bread, member: as of `Pool`.
     """
-    if isinstance(cells, Ragged):
+    if not isinstance(cells, Cube):
         return RaggedPool(cells, columns, b, bread, member)
     X = cells.columns(columns)
     return Pool(X, cells.y, cells.valid, b, bread, cells.weights, member=member)

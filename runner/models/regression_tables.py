@@ -79,13 +79,10 @@ def _about_mean(
         t, i = unit.cells(panel)
         if not len(t):
             continue
-        own_cells = cells.index(t, i)
-        y = cells.y[own_cells]
-        own: np.ndarray | None = None
-        total: float = len(y)
-        if cells.weights is not None:
-            own = cells.weights[own_cells]
-            total = own.sum()
+        taken = cells.taken_at(t, i)
+        y = taken.y
+        own = taken.weights
+        total = len(y) if own is None else own.sum()
         deviation = y - np.average(y, weights=own)
         tss[u] = np.average(deviation**2, weights=own) * total
     return tss

@@ -42,11 +42,13 @@ def build_panel(
     steps: Sequence[Step] = (),
     weights: str | None = None,
     allow_loss: float = MOST_LOST,
+    own: slice | None = None,
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
     Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series
-    that may be zero or negative where a feature needs its relative change or logarithm.
+    that may be zero or negative where a feature needs its relative change or logarithm. `own` are the
+    rows of the panel, of those of the data; all of them where None.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; less memory than a
@@ -59,7 +61,10 @@ def build_panel(
     on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    computed = _computed(columns, target, dates)
+    if own is not None:
+        cells = cells.at(np.arange(own.start, own.stop))
+        dates = dates[own]
+    computed = _computed(columns, target, dates, own)
     by_rule = lost_to_rules(market, computed, with_gaps, allow_loss)
     labels = _labels_on(market, dates)
     inside = members_on(market, dates)
@@ -127,11 +132,13 @@ def _computed(
     columns: Mapping[str, Feature],
     target: Callable[[Market], Target],
     dates: pd.DatetimeIndex,
+    own: slice | None,
 ) -> dict[str, Compute]:
     """How each column of the panel is computed from a market, by the name of the column."""
 
     def target_cells(part: Market) -> np.ndarray:
-        return checked(evaluate("target", target, part), part).y
+        y = checked(evaluate("target", target, part), part).y
+        return y if own is None else y[own]
 
     computed: dict[str, Compute] = {"target": target_cells}
     for name, column in columns.items():

@@ -76,3 +76,16 @@ def refuse_cube(rows: int, assets: int, features: int) -> None:
     refuse_beyond(need, takes, "fewer assets (data.assets), dates (data.start) or features")
     if need >= TOLD:
         note(takes)
+
+
+def refuse_rows(rows: int, row_bytes: int) -> None:
+    """Say what rows that lie on disk take in memory, where something asks for all of them at once.
+
+    Raises:
+        DataError: there is less.
+    """
+    need = rows * row_bytes
+    takes = f"panel: what is asked needs {rows:,} rows in memory, {need / GIGABYTE:.1f} GB"
+    refuse_beyond(need, takes, "fewer assets (data.assets), dates (data.start) or features")
+    if need >= TOLD:
+        note(takes)

@@ -209,9 +209,8 @@ class Panel:
 
     def scored_at(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
         """(n,) the same of the listed cells at dates t and assets i."""
-        cells = self.cells
-        values = cells.y if cells.raw is None else cells.raw
-        return np.asarray(values[cells.index(t, i)])
+        taken = self.cells.taken_at(t, i)
+        return taken.y if taken.raw is None else taken.raw
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:
         """Forecasts of y in the unit of what they are judged by."""

@@ -79,8 +79,7 @@ class Shared:
 
     def are_of(self, cells: Cells) -> bool:
         """Whether the segments are of these very arrays."""
-        own = self.cells
-        return cells.X is own.X and cells.y is own.y and cells.valid is own.valid
+        return self.cells.same_as(cells)
 
     @np.errstate(over="ignore", invalid="ignore")  # as in _with_pairs
     def of(
@@ -99,7 +98,7 @@ class Shared:
         runs = self._runs(rows)
         if runs is None:
             return None
-        every = list(range(self.cells.X.shape[-1]))
+        every = list(range(self.cells.features))
         chosen = regressors.columns
         levels = regressors.levels
         few = len(every) <= MOST_COLUMNS and self._fits(len(every), self.cells.shape[1])
@@ -185,7 +184,7 @@ class Shared:
         T, N = self.cells.shape
         edges = np.flatnonzero(np.diff(self.segment)) + 1
         starts = [0, *edges.tolist()]
-        unweighted = replace(self.cells, weights=None)
+        unweighted = self.cells.unweighted()
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         if by is None and adjacent:
             of_dates = unweighted.moments(summed, point, by_date=True)

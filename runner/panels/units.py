@@ -30,8 +30,7 @@ class Unit(NamedTuple):
 
     def cells(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
         """Date t (n,) and asset i (n,) of each cell, in order of time."""
-        at, member = np.nonzero(panel.valid[np.ix_(self.rows, self.assets)])
-        return self.rows[at], self.assets[member]
+        return panel.cells.usable_at(self.rows, self.assets)
 
 
 def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:

@@ -188,7 +188,7 @@ class Reductions:
         panel = self.panel
         t, i = self.units[u].cells(panel)
         X = design(panel, t, i, model.regressors, constant=False)
-        y = panel.cells.y[panel.cells.index(t, i)]
+        y = panel.cells.taken_at(t, i).y
         segment = self.segment[t]
         return Cells(X, y, segment, self._names(), model)
 
@@ -229,7 +229,7 @@ class _Part(NamedTuple):
         positions = np.arange(first, rows.max() + 1)
         fitted = np.zeros(len(positions), dtype=bool)
         fitted[rows - first] = True
-        cells = replace(panel.cells.at(positions).used_on(fitted), weights=None)
+        cells = panel.cells.at(positions).used_on(fitted).unweighted()
         return cls(cells, columns_of(panel, model.regressors), first)
 
     def shift(self, model: RegressionSettings) -> np.ndarray:
@@ -275,7 +275,7 @@ def reductions(
     size = P + L
     with_dummies = S * size**2
     numbers = max(units_summed * P**2, with_dummies)
-    if numbers > MOST_NUMBERS or not part.cells.valid.any():
+    if numbers > MOST_NUMBERS or not part.cells.usable_by_date().any():
         shape = (1, size - 1)
         none = np.zeros(shape)
         return Reductions(model, panel, units, segments, None, none)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from runner.panels.numbers.selections import (
 )
 
 BLOCK = 64  # dates whose features are compared at a time
+
+
+class Taken(NamedTuple):
+    """The numbers of some cells: y (n,), X (n, K), weights and raw (n,) or None."""
+
+    y: np.ndarray
+    X: np.ndarray
+    weights: np.ndarray | None
+    raw: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,16 @@ class Cube:
     def rows(self) -> int:
         """Cells that are held."""
         return int(self.y.size)
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+        return int(self.X.shape[2])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the cells have weights."""
+        return self.weights is not None
 
     @property
     def cube(self) -> Cube:
@@ -125,6 +144,27 @@ class Cube:
     def used_on(self, dates: np.ndarray) -> Cube:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[:, None])
+
+    def unweighted(self) -> Cube:
+        """The same, all cells counting the same."""
+        return replace(self, weights=None)
+
+    def same_as(self, other: Any) -> bool:
+        """Whether these are the very numbers of other cells."""
+        if not isinstance(other, Cube):
+            return False
+        return other.X is self.X and other.y is self.y and other.valid is self.valid
+
+    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
+        at, member = np.nonzero(self.valid[np.ix_(rows, assets)])
+        return rows[at], assets[member]
+
+    def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
+        """The numbers of the cells at dates t and assets i."""
+        cells = (t, i)
+        weights = selected(self.weights, cells)
+        return Taken(self.y[cells], self.X[cells], weights, selected(self.raw, cells))
 
     def without_targets(self) -> Cube:
         """The same before targets are known: usable is where every feature is finite."""

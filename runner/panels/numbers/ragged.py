@@ -6,7 +6,7 @@ for one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from runner.data.fields import Listings
 from runner.numerics.moments import of_block
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
-from runner.panels.numbers.cube import Cube
+from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.selections import (
     Numbers,
     adjacent,
@@ -62,6 +62,16 @@ class Ragged:
     def rows(self) -> int:
         """Cells that are held."""
         return len(self.y)
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+        return int(self.X.shape[1])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the cells have weights."""
+        return self.weights is not None
 
     @cached_property
     def cube(self) -> Cube:
@@ -193,6 +203,39 @@ class Ragged:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[self.listings.row])
 
+    def unweighted(self) -> Ragged:
+        """The same, all cells counting the same."""
+        return replace(self, weights=None)
+
+    def same_as(self, other: Any) -> bool:
+        """Whether these are the very numbers of other cells."""
+        if not isinstance(other, Ragged):
+            return False
+        return other.X is self.X and other.y is self.y and other.valid is self.valid
+
+    def stretches(self, rows: slice | None = None, dates: int = 1) -> Iterator[tuple[int, Ragged]]:
+        """These dates at once, as they are in memory, with the position of the first of them.
+
+        Args:
+            rows: positions of the dates; all of them where None.
+            dates: as of `Stored`.
+        """
+        if rows is None:
+            yield 0, self
+        elif rows.stop > rows.start:
+            yield rows.start, self.at(np.arange(rows.start, rows.stop))
+
+    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
+        part = self.of(rows, assets)
+        used = np.flatnonzero(part.valid)
+        return rows[part.listings.row[used]], assets[part.listings.column[used]]
+
+    def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
+        """The numbers of the listed cells at dates t and assets i."""
+        at = self.index(t, i)
+        return Taken(self.y[at], self.X[at], selected(self.weights, at), selected(self.raw, at))
+
     def without_targets(self) -> Ragged:
         """The same before targets are known: usable is where every feature is finite."""
         missing = np.broadcast_to(np.nan, self.y.shape)
@@ -212,7 +255,7 @@ class Ragged:
         if per is None:
             return of_all
         if per == "date":
-            return self._point_of_dates(X, used, of_all)
+            return self.point_of_dates(columns, of_all)
         asset = self.listings.column[used]
         N = self.shape[1]
         count = np.bincount(asset, minlength=N)
@@ -221,8 +264,12 @@ class Ragged:
         of_assets = np.stack(totals, axis=1) / np.maximum(count, 1)[:, None]
         return np.where(count[:, None] > 0, of_assets, of_all)
 
-    def _point_of_dates(self, X: np.ndarray, used: np.ndarray, of_all: np.ndarray) -> np.ndarray:
+    def point_of_dates(self, columns: Sequence[int], of_all: np.ndarray) -> np.ndarray:
         """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
+        X = self.columns(columns)
+        used = np.flatnonzero(self.valid)
+        if not len(used):
+            return np.repeat(of_all, self.shape[0], axis=0)
         starts = np.searchsorted(self.listings.row[used], np.arange(self.shape[0] + 1))
         count = np.diff(starts)
         share = (np.arange(FEW) + 0.5) / FEW
@@ -239,14 +286,24 @@ class Ragged:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         if by_date:
             return self._moments_of_dates(columns, point)
-        T, N = self.shape
         P = len(columns) + 2
-        M = np.zeros((N, P, P))
+        M = np.zeros((self.shape[1], P, P))
+        self.add_moments_of_assets(M, columns, point, max(self.rows, whole))
+        return M
+
+    def add_moments_of_assets(
+        self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, cells: int
+    ) -> None:
+        """Add the moments of the assets to M (N, P, P), those of some dates at a time.
+
+        Args:
+            cells: of the panel that these are a part of.
+        """
+        T = self.shape[0]
         for first in range(0, T, BLOCK):
             dates = slice(first, min(first + BLOCK, T))
             rows = slice(self.starts[dates.start], self.starts[dates.stop])
-            self._add_moments_of_assets(M, columns, point, rows, whole)
-        return M
+            self._add_moments_of_assets(M, columns, point, rows, cells)
 
     # columns too large for products are not sound, and go to the rows
     @np.errstate(over="ignore", invalid="ignore")
@@ -272,7 +329,7 @@ class Ragged:
         return M
 
     def _add_moments_of_assets(
-        self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, rows: slice, whole: int
+        self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, rows: slice, cells: int
     ) -> None:
         """Add the moments of these rows, of some dates, to those (N, P, P) of the assets.
 
@@ -296,16 +353,19 @@ class Ragged:
             weights[row, column] = self.weights[used]
         if point.shape[1] > 1:
             point = point[:, listed]
-        cells = max(self.rows, whole)
         M[listed] += of_block(x, y, use, point, False, weights, cells)
 
     def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
         """(T, N) sums of these features times the slopes (N, k) of each asset; NaN elsewhere."""
         X = self.columns(columns)
-        if are_alike(slopes):
-            values = X @ slopes[0]
-        else:
-            values = np.einsum("nk,nk->n", X, slopes[self.listings.column])
+        alike = are_alike(slopes)
+        values = np.zeros(self.rows)
+        for first in range(0, self.rows, CELLS):
+            rows = slice(first, first + CELLS)
+            # one column after the other: the bits do not depend on which rows are beside a row
+            for k, column in enumerate(X[rows].T):
+                of_rows = slopes[0, k] if alike else slopes[self.listings.column[rows], k]
+                values[rows] += column * of_rows
         return self.spread(values, absent=np.nan if len(columns) else 0.0)
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
@@ -324,3 +384,46 @@ class Ragged:
             X_first = self.X[first_of_date[date[cells]]]
             differ |= np.not_equal(X, X_first).any(axis=0)
         return differ
+
+
+def copied(cells: Ragged) -> Ragged:
+    """The same in memory of its own."""
+    listings = cells.listings
+    own = Listings(listings.dates, listings.assets, listings.row.copy(), listings.column.copy())
+    return replace(
+        cells,
+        listings=own,
+        y=cells.y.copy(),
+        X=cells.X.copy(order="F"),
+        valid=cells.valid.copy(),
+        weights=None if cells.weights is None else cells.weights.copy(),
+        raw=None if cells.raw is None else cells.raw.copy(),
+    )
+
+
+def joined(parts: Sequence[Ragged]) -> Ragged:
+    """The cells of parts of one panel, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    first = 0
+    rows = []
+    for part in parts:
+        rows.append(part.listings.row + np.int32(first))
+        first += part.shape[0]
+    dates = parts[0].listings.dates.append([part.listings.dates for part in parts[1:]])
+    column = np.concatenate([part.listings.column for part in parts])
+    listings = Listings(dates, parts[0].listings.assets, np.concatenate(rows), column)
+    return Ragged(
+        listings=listings,
+        y=np.concatenate([part.y for part in parts]),
+        X=np.concatenate([part.X.T for part in parts], axis=1).T,
+        valid=np.concatenate([part.valid for part in parts]),
+        weights=_together([part.weights for part in parts]),
+        raw=_together([part.raw for part in parts]),
+    )
+
+
+def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Numbers of parts one after the other; None where they have none."""
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None

@@ -1,0 +1,210 @@
+"""Rows of a panel on disk: a file per block of dates, of which any stretch of dates is read.
+
+A file holds, one after the other, for each of its n rows: the asset (int32), whether the row is
+usable (one byte), the target, the weight and the target as it is where there are some, and every
+feature (float64 each), column by column. It is written under a name of its own and renamed when it
+is whole. Stretches are read into one buffer that is kept, as fresh memory costs more than reading.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runner.errors import DataError
+
+ASSET_BYTES = 4
+USABLE_BYTES = 1
+NUMBER_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which numbers each row has.
+
+    Attributes:
+        features: how many.
+        weighted: whether rows have weights.
+        raw: whether the target as it is stands beside that which is fitted.
+    """
+
+    features: int
+    weighted: bool
+    raw: bool
+
+    @property
+    def numbers(self) -> int:
+        """Numbers of a row: target, weight, target as it is, features."""
+        return 1 + self.weighted + self.raw + self.features
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return ASSET_BYTES + USABLE_BYTES + NUMBER_BYTES * self.numbers
+
+
+@dataclass(frozen=True, eq=False)
+class RowFile:
+    """The rows of some dates that follow each other.
+
+    Attributes:
+        path: of the file.
+        first: position of the first of its dates in the panel.
+        starts: (dates + 1,) position of the first row of each date in the file, and the number of
+            its rows.
+        usable: (dates,) number of usable rows.
+    """
+
+    path: Path
+    first: int
+    starts: np.ndarray
+    usable: np.ndarray
+
+    @property
+    def stop(self) -> int:
+        """Position of the first date after those of the file."""
+        return self.first + len(self.usable)
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """The rows (n,) of some dates, in a buffer that the next stretch writes over.
+
+    Attributes:
+        asset, usable, y: (n,).
+        X: (n, k) of the chosen features, each column together in memory.
+        weights, raw: (n,), or None.
+    """
+
+    asset: np.ndarray
+    usable: np.ndarray
+    y: np.ndarray
+    X: np.ndarray
+    weights: np.ndarray | None
+    raw: np.ndarray | None
+
+
+class RowReader:
+    """Reads stretches of dates of files with one layout, into one buffer."""
+
+    def __init__(self, files: Sequence[RowFile], layout: Layout, features: Sequence[int]) -> None:
+        """Args:
+        features: positions of the features that are read, in this order.
+        """
+        self.files = files
+        self.layout = layout
+        self.features = features
+        self.numbers = np.empty(0)
+        self.asset = np.empty(0, dtype=np.int32)
+        self.usable = np.empty(0, dtype=bool)
+
+    def rows(self, start: int, stop: int) -> int:
+        """How many rows the dates from start to before stop have."""
+        total = 0
+        for file in self.files:
+            own = self._own(file, start, stop)
+            if own is not None:
+                total += own.stop - own.start
+        return total
+
+    def read(self, start: int, stop: int) -> Stretch:
+        """The rows of the dates from start to before stop."""
+        n = self.rows(start, stop)
+        self._make_room(n)
+        layout = self.layout
+        lines = 1 + layout.weighted + layout.raw + len(self.features)
+        numbers = self.numbers[: lines * n].reshape(lines, n)
+        asset = self.asset[:n]
+        usable = self.usable[:n]
+        first = 0
+        for file in self.files:
+            own = self._own(file, start, stop)
+            if own is None or own.start == own.stop:
+                continue
+            last = first + own.stop - own.start
+            self._read_file(file, own, asset[first:last], usable[first:last], numbers[:, first:last])
+            first = last
+        line = 1
+        weights = raw = None
+        if layout.weighted:
+            weights = numbers[line]
+            line += 1
+        if layout.raw:
+            raw = numbers[line]
+            line += 1
+        return Stretch(asset, usable, numbers[0], numbers[line:].T, weights, raw)
+
+    def _own(self, file: RowFile, start: int, stop: int) -> slice | None:
+        """Rows of the file on these dates; None where it has no such date."""
+        first = max(start, file.first) - file.first
+        last = min(stop, file.stop) - file.first
+        if first >= last:
+            return None
+        return slice(int(file.starts[first]), int(file.starts[last]))
+
+    def _make_room(self, n: int) -> None:
+        """A buffer of n rows at least."""
+        if len(self.asset) >= n:
+            return
+        lines = 1 + self.layout.weighted + self.layout.raw + len(self.features)
+        self.numbers = np.empty(lines * n)
+        self.asset = np.empty(n, dtype=np.int32)
+        self.usable = np.empty(n, dtype=bool)
+
+    def _read_file(
+        self, file: RowFile, own: slice, asset: np.ndarray, usable: np.ndarray, numbers: np.ndarray
+    ) -> None:
+        """Read rows of one file into these arrays, `numbers` (lines, rows)."""
+        n = int(file.starts[-1])
+        opened = os.open(file.path, os.O_RDONLY)
+        try:
+            _read_into(opened, asset, ASSET_BYTES * own.start, file.path)
+            _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
+            start_of_numbers = (ASSET_BYTES + USABLE_BYTES) * n
+            before_features = self.layout.numbers - self.layout.features
+            chosen = [*range(before_features), *(before_features + k for k in self.features)]
+            for into, column in zip(numbers, chosen, strict=True):
+                at = start_of_numbers + NUMBER_BYTES * (column * n + own.start)
+                _read_into(opened, into, at, file.path)
+        finally:
+            os.close(opened)
+
+
+def _read_into(opened: int, into: np.ndarray, at: int, path: Path) -> None:
+    """Fill an array from a place of an open file."""
+    left = memoryview(into).cast("B")
+    while len(left):
+        count = os.preadv(opened, [left], at)
+        if not count:
+            raise DataError(f"panel: {path} is cut off; the run makes it again once it is removed")
+        left = left[count:]
+        at += count
+
+
+def write_rows(
+    path: Path,
+    asset: np.ndarray,
+    usable: np.ndarray,
+    numbers: Sequence[np.ndarray],
+) -> None:
+    """Write a file of rows (n,): their assets, which are usable, and their numbers in order.
+
+    Raises:
+        DataError: there is no room on the disk.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with open(fresh, "wb") as file:
+            file.write(np.ascontiguousarray(asset, dtype=np.int32).data)
+            file.write(np.ascontiguousarray(usable, dtype=bool).data)
+            for column in numbers:
+                file.write(np.ascontiguousarray(column, dtype=float).data)
+        fresh.replace(path)
+    except OSError as error:
+        raise DataError(f"panel: {path} cannot be written: {error.strerror}") from error
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,424 @@
+"""The numbers of the listed cells of a panel that is larger than memory: rows in files.
+
+They are read some dates at a time, and what is summed over them is summed in the order of
+`runner.panels.numbers.ragged`: the bits do not depend on how many dates a file has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.data.fields import Listings
+from runner.panels import memory
+from runner.panels.numbers.cube import Cube, Taken
+from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged, copied, joined
+from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
+from runner.panels.numbers.selections import (
+    Numbers,
+    adjacent,
+    adjacent_columns,
+    are_alike,
+    are_all,
+    evenly,
+)
+
+AT_A_TIME = 2**26  # bytes of rows that are read at a time
+HELD = 2**28  # bytes of a part that is held in memory as it is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Numbers of the listed cells alone, in files, by date, then asset.
+
+    Attributes:
+        files: in order of their dates, of all dates of the panel that was stored.
+        layout: of their rows.
+        all_dates: of those files.
+        assets: (N,) names.
+        start, stop: the first date of these numbers, and the one after the last.
+        chosen: positions of the features among those of the files.
+        on: (T,) dates on which cells are usable; None where they are on all.
+        weighted: whether the cells have their weights.
+        known: whether targets are known; else y and raw are NaN, and usable is where every feature
+            is finite.
+    """
+
+    files: tuple[RowFile, ...]
+    layout: Layout
+    all_dates: pd.DatetimeIndex
+    assets: pd.Index
+    start: int
+    stop: int
+    chosen: tuple[int, ...]
+    on: np.ndarray | None = None
+    weighted: bool = True
+    known: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        return self.stop - self.start, len(self.assets)
+
+    @cached_property
+    def rows(self) -> int:
+        """Cells that are in the files."""
+        return self._reader().rows(self.start, self.stop)
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+        return len(self.chosen)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row as it is read."""
+        of_others = self.layout.row_bytes - 8 * self.layout.features
+        return of_others + 8 * len(self.chosen)
+
+    @cached_property
+    def held(self) -> Ragged:
+        """All of them in memory.
+
+        Raises:
+            DataError: there is less memory than they take.
+        """
+        memory.refuse_rows(self.rows, self.row_bytes)
+        return self._read(self._reader(), 0, self.shape[0])
+
+    @property
+    def cube(self) -> Cube:
+        """Arrays of every cell."""
+        return self.held.cube
+
+    @property
+    def listings(self) -> Listings:
+        """The listed cells."""
+        return self.held.listings
+
+    @property
+    def y(self) -> np.ndarray:
+        """Target (n,)."""
+        return self.held.y
+
+    @property
+    def X(self) -> np.ndarray:  # noqa: N802
+        """Features (n, K)."""
+        return self.held.X
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(n,) whether a cell is usable."""
+        return self.held.valid
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """(n,) weights, or None."""
+        return self.held.weights if self.has_weights else None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the cells have weights."""
+        return self.weighted and self.layout.weighted
+
+    @property
+    def raw(self) -> np.ndarray | None:
+        """(n,) the target as it is, or None."""
+        return self.held.raw if self.layout.raw else None
+
+    def wide(self, name: Numbers) -> Any:
+        """An array of every cell, (T, N) or (T, N, K)."""
+        if name == "weights" and not self.has_weights:
+            return None
+        if name == "raw" and not self.layout.raw:
+            return None
+        return self.held.wide(name)
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """Values of the cells as an array (T, N), `absent` in all others."""
+        return self.held.spread(values, absent)
+
+    def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
+        """What takes the listed cells at dates t and assets i out of an array."""
+        return self.held.index(t, i)
+
+    def taken(self, mask: np.ndarray) -> np.ndarray:
+        """Those of a mask (T, N) that are listed."""
+        return self.held.taken(mask)
+
+    def same_as(self, other: Any) -> bool:
+        """Whether these are the very numbers of other cells."""
+        if not isinstance(other, Stored):
+            return False
+        own = (self.files, self.start, self.stop, self.chosen, self.known)
+        others = (other.files, other.start, other.stop, other.chosen, other.known)
+        return own == others and self.on is other.on
+
+    def unweighted(self) -> Stored:
+        """The same, all cells counting the same."""
+        return replace(self, weighted=False)
+
+    def stretches(self, rows: slice | None = None, dates: int = 1) -> Iterator[tuple[int, Ragged]]:
+        """The numbers of these dates, some at a time, each with the position of its first date.
+
+        What is given is written over by the next.
+
+        Args:
+            rows: positions of the dates; all of them where None.
+            dates: how many are read at a time is a multiple of this.
+        """
+        rows = rows or slice(0, self.shape[0])
+        reader = self._reader()
+        length = self._dates_at_a_time(dates)
+        for first in range(rows.start, rows.stop, length):
+            last = min(first + length, rows.stop)
+            yield first, self._read(reader, first, last)
+
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        if not self.known:
+            parts = [part.usable_by_date() for _, part in self.stretches()]
+            return np.concatenate(parts)
+        usable = np.concatenate([file.usable for file in self.files])
+        counts = usable[self.start - self.files[0].first :][: self.shape[0]]
+        if self.on is None:
+            return counts
+        return np.where(self.on, counts, 0)
+
+    def at(self, rows: np.ndarray) -> Stored | Ragged:
+        """Those of the dates at these positions, in memory where they are few.
+
+        Raises:
+            DataError: dates that do not follow each other, and less memory than they take.
+        """
+        selection = adjacent(rows)
+        if not isinstance(selection, slice):
+            return self._joined(rows)
+        on = None if self.on is None else self.on[selection]
+        part = replace(
+            self,
+            start=self.start + selection.start,
+            stop=self.start + selection.stop,
+            on=on,
+        )
+        if part.rows * part.row_bytes > HELD:
+            return part
+        return part._read(part._reader(), 0, part.shape[0])
+
+    def _joined(self, rows: np.ndarray) -> Ragged:
+        """Those of dates that do not follow each other, in memory.
+
+        Raises:
+            DataError: there is less memory than they take.
+        """
+        cells = int(self.cells_by_date[self.start + rows].sum())
+        memory.refuse_rows(cells, self.row_bytes)
+        reader = self._reader()
+        edges = np.flatnonzero(np.diff(rows) != 1) + 1
+        parts = []
+        for run in np.split(rows, edges):
+            first, stop = (int(run[0]), int(run[-1]) + 1) if len(run) else (0, 0)
+            parts.append(copied(self._read(reader, first, stop)))
+        return joined(parts)
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube | Ragged | Stored:
+        """Those of the dates and assets at these positions; an asset may be taken several times."""
+        if are_all(assets, self.shape[1]):
+            return self.at(rows)
+        return self.held.part(rows, assets)
+
+    def of(self, rows: np.ndarray, assets: np.ndarray) -> Ragged | Stored:
+        """Those of the dates at these positions and of the assets at those, each once."""
+        if are_all(assets, self.shape[1]):
+            return self.at(rows)
+        return self.held.of(rows, assets)
+
+    def columns(self, positions: Sequence[int]) -> np.ndarray:
+        """The features (n, k) at these positions."""
+        return self.held.columns(positions)
+
+    def of_features(self, positions: Sequence[int]) -> Stored:
+        """The same with these features alone."""
+        return replace(self, chosen=tuple(self.chosen[k] for k in positions))
+
+    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+        N = self.shape[1]
+        count = np.zeros(N, dtype=np.intp)
+        total = np.zeros(N)
+        for _, part in self.of_features(()).stretches():
+            scored = part.y if part.raw is None else part.raw
+            asset = part.listings.column[part.valid]
+            count += np.bincount(asset, minlength=N)
+            np.add.at(total, asset, scored[part.valid])  # one by one, as over all rows at once
+        return count, total
+
+    @cached_property
+    def few_values(self) -> dict[int, int]:
+        """Assets whose target has few distinct values, and how many these are."""
+        return self.of_features(()).held.few_values
+
+    def used_on(self, dates: np.ndarray) -> Stored:
+        """The same with cells usable on these dates (T,) alone."""
+        on = dates if self.on is None else self.on & dates
+        return replace(self, on=None if on.all() else on)
+
+    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
+        part = self.of_features(()).of(rows, assets)
+        if isinstance(part, Stored):
+            part = part.held
+        used = np.flatnonzero(part.valid)
+        return rows[part.listings.row[used]], assets[part.listings.column[used]]
+
+    def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
+        """The numbers of the listed cells at dates t and assets i."""
+        first = int(t.min()) if len(t) else 0
+        stop = int(t.max()) + 1 if len(t) else 0
+        part = self.at(np.arange(first, stop))
+        if isinstance(part, Stored):
+            part = part.held
+        return part.taken_at(t - first, i)
+
+    def without_targets(self) -> Stored:
+        """The same before targets are known: usable is where every feature is finite."""
+        return replace(self, known=False)
+
+    def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
+        """A point amid these features and the target, as of `Ragged`."""
+        of_all = self._point_of_all(columns)
+        if per is None:
+            return of_all
+        if per == "date":
+            return self._point_of_dates(columns, of_all)
+        N = self.shape[1]
+        count = np.zeros(N, dtype=np.intp)
+        total = np.zeros((len(columns) + 1, N))
+        for _, part in self.of_features(columns).stretches():
+            used = np.flatnonzero(part.valid)
+            asset = part.listings.column[used]
+            count += np.bincount(asset, minlength=N)
+            for sums, values in zip(total, (*part.X.T, part.y), strict=True):
+                np.add.at(sums, asset, values[used])
+        of_assets = total.T / np.maximum(count, 1)[:, None]
+        return np.where(count[:, None] > 0, of_assets, of_all)
+
+    def _point_of_all(self, columns: Sequence[int]) -> np.ndarray:
+        """The mean (1, 1, P - 1) of some usable cells, evenly spread."""
+        until = np.cumsum(self.usable_by_date())
+        ranks = evenly(np.arange(until[-1]), SAMPLE)
+        date = np.searchsorted(until, ranks, side="right")
+        reader = self.of_features(columns)._reader()
+        sample = []
+        for t in np.unique(date):
+            part = self.of_features(columns)._read(reader, t, t + 1)
+            used = np.flatnonzero(part.valid)
+            before = until[t] - len(used)
+            some = used[ranks[date == t] - before]
+            sample.append(np.column_stack([part.X[some], part.y[some]]))
+        rows = np.concatenate(sample)
+        return np.append(rows[:, :-1].copy().mean(axis=0), rows[:, -1].copy().mean())[None, None]
+
+    def _point_of_dates(self, columns: Sequence[int], of_all: np.ndarray) -> np.ndarray:
+        """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
+        every = list(range(len(columns)))
+        points = [
+            part.point_of_dates(every, of_all)
+            for _, part in self.of_features(columns).stretches()
+        ]
+        return np.concatenate(points)
+
+    def moments(
+        self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
+    ) -> np.ndarray:
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
+        every = list(range(len(columns)))
+        cells = self.of_features(columns)
+        if by_date:
+            parts = []
+            for first, part in cells.stretches():
+                own = point if len(point) == 1 else point[first : first + part.shape[0]]
+                parts.append(part.moments(every, own, by_date=True))
+            return np.concatenate(parts)
+        N = self.shape[1]
+        P = len(columns) + 2
+        M = np.zeros((N, P, P))
+        most = max(self.rows, whole)
+        for _, part in cells.stretches(dates=BLOCK):
+            part.add_moments_of_assets(M, every, point, most)
+        return M
+
+    def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(T, N) sums of these features times the slopes (N, k) of each asset; NaN elsewhere.
+
+        Raises:
+            DataError: there is less memory than they take.
+        """
+        memory.refuse_cube(*self.shape, 1)
+        every = list(range(len(columns)))
+        parts = [part.lines(every, slopes) for _, part in self.of_features(columns).stretches()]
+        return np.concatenate(parts)
+
+    def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
+        """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
+        taken = np.zeros(self.shape[0], dtype=bool)
+        taken[rows] = True
+        differ = np.zeros(len(self.chosen), dtype=bool)
+        for first, part in self.stretches():
+            own = np.flatnonzero(taken[first : first + part.shape[0]])
+            differ |= part.differ_between_assets(own)
+            if differ.all():
+                break
+        return differ
+
+    def _reader(self) -> RowReader:
+        return RowReader(self.files, self.layout, self.chosen)
+
+    def _dates_at_a_time(self, multiple: int) -> int:
+        """How many dates are read at a time."""
+        of_a_date = max(self.rows // max(self.shape[0], 1), 1) * self.row_bytes
+        multiples = AT_A_TIME // (of_a_date * multiple)
+        return max(multiples, 1) * multiple
+
+    def _read(self, reader: RowReader, first: int, last: int) -> Ragged:
+        """The dates from `first` to before `last`, in the buffer of the reader."""
+        stretch = reader.read(self.start + first, self.start + last)
+        rows_of_dates = self._rows_of_dates(first, last)
+        row = np.repeat(np.arange(last - first, dtype=np.int32), rows_of_dates)
+        dates = self.all_dates[self.start + first : self.start + last]
+        listings = Listings(dates, self.assets, row, stretch.asset)
+        usable = stretch.usable
+        if self.on is not None:
+            usable = usable & self.on[first:last][row]
+        cells = Ragged(
+            listings=listings,
+            y=stretch.y,
+            X=stretch.X,
+            valid=usable,
+            weights=stretch.weights if self.weighted else None,
+            raw=stretch.raw,
+        )
+        return cells if self.known else cells.without_targets()
+
+    def _rows_of_dates(self, first: int, last: int) -> np.ndarray:
+        """Listed cells of each of these dates."""
+        counts = self.cells_by_date
+        return counts[self.start + first : self.start + last]
+
+    @cached_property
+    def cells_by_date(self) -> np.ndarray:
+        """Listed cells of each date of the files."""
+        return np.concatenate([np.diff(file.starts) for file in self.files])
+
+
+def whole(
+    files: Sequence[RowFile], layout: Layout, dates: pd.DatetimeIndex, assets: pd.Index
+) -> Stored:
+    """All numbers of these files."""
+    every = tuple(range(layout.features))
+    return Stored(tuple(files), layout, dates, assets, 0, len(dates), every)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Event, Thread
@@ -32,11 +32,16 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
     """The items, one by one; a listener hears of each when it is done."""
+    yield from counted(items, len(items), what)
+
+
+def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """The same of so many items that come one by one."""
     listener = _LISTENER.get()
     for done, item in enumerate(items, 1):
         yield item
         if listener is not None:
-            listener(what, done, len(items))
+            listener(what, done, total)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -14,13 +13,27 @@ import pandas as pd
 import pytest
 from test_ragged_panels import MODELS, N, T, ragged
 
+from runner.compute.executors.executor import Executor
+from runner.compute.executors.local import Inline, Processes, Threads
+from runner.data.fields import Fields, Listings, LongColumn
+from runner.data.market import Market
+from runner.data.rules import admitted
+from runner.errors import DataError
+from runner.features.expressions import Expression
+from runner.features.functions import beta, change, field, momentum, volatility
+from runner.features.lookback import looks_back
 from runner.models import Regression
 from runner.panels import blocks
+from runner.panels.blocks import Recipe, build_in_blocks
+from runner.panels.building import build_panel
 from runner.panels.numbers import stored as of_files
 from runner.panels.numbers.cells import Ragged, Stored
 from runner.panels.numbers.rowfiles import Layout, RowFile, write_rows
 from runner.panels.panel import Panel
 from runner.panels.rows import digest_of
+from runner.preprocessing import steps
+from runner.preprocessing.applying import Step
+from runner.targets import forward_return
 from runner.validation.folds import shared_by
 from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
@@ -142,3 +155,182 @@ def test_parts_have_the_numbers_of_parts_in_memory(tmp_path: Path) -> None:
             files.cells.differ_between_assets(chosen), rows.cells.differ_between_assets(chosen)
         )
     assert files.cells.few_values == rows.cells.few_values
+
+
+# ---- a panel made by blocks of dates ----
+
+DATES, NAMES = 300, 40
+STEPS = [Step(partial(steps.zscore), "zscore", None)]
+
+
+@looks_back(lambda rows: rows)
+def own_highest(market: Market, *, rows: int) -> pd.DataFrame:
+    """A function of a user's own, which says how far it looks back."""
+    return market.get("size").rolling(rows).max()
+
+
+@looks_back(2)
+def forgetful(market: Market) -> pd.DataFrame:
+    """One that says less than it uses."""
+    return market.get("size").rolling(9).mean()
+
+
+def unknown(market: Market) -> pd.DataFrame:
+    return market.get("size").cumsum()
+
+
+FEATURES: dict[str, Any] = {
+    "rate": partial(change, series="rate"),
+    "momentum": partial(momentum, window=21),
+    "volatility": partial(volatility, window=10),
+    "beta": partial(beta, window=30),
+    "characteristic": partial(field, name="c"),
+    "rank": Expression("rank(log(size))"),
+    "own": partial(own_highest, rows=5),
+}
+
+
+def market_of_rows(seed: int = 0) -> Market:
+    """Returns of assets that come, go and come back, with two characteristics and two series."""
+    rng = np.random.default_rng(seed)
+    first = rng.integers(-50, DATES - 10, NAMES)
+    last = first + rng.exponential(150, NAMES).astype(int) + 3
+    date = np.arange(DATES)[:, None]
+    there = (first <= date) & (date < last) & (rng.random((DATES, NAMES)) > 0.05)
+    row, column = np.nonzero(there)
+    dates = pd.bdate_range("2000-01-03", periods=DATES, name="date")
+    assets = pd.Index([f"A{i:02}" for i in range(NAMES)])
+    listings = Listings(dates, assets, row.astype(np.int32), column.astype(np.int32))
+    n = len(row)
+    characteristic = rng.normal(size=n)
+    characteristic[rng.random(n) < 0.1] = np.nan
+    returns = rng.normal(0, 0.02, n)
+    returns[rng.random(n) < 0.01] = -3.0  # which a rule takes away
+    size = np.exp(rng.normal(size=n))
+    fields = {"ret": returns, "c": characteristic, "size": size}
+    columns = {name: LongColumn(listings, values) for name, values in fields.items()}
+    rate = pd.Series(rng.uniform(0.1, 1.0, DATES), dates)
+    rate.iloc[120] = 0.0  # which has no relative change
+    market_ret = pd.Series(rng.normal(0, 0.01, DATES), dates, name="M")
+    market = Market(
+        "rows",
+        Fields(columns),
+        pd.DataFrame({"rate": rate}),
+        market_ret=market_ret,
+        groups=pd.DataFrame({"sector": [f"S{i % 3}" for i in range(NAMES)]}, index=assets),
+    )
+    return admitted(market, 0.05)
+
+
+def recipe_of(**changed: Any) -> Recipe:
+    settings = {
+        "features": FEATURES,
+        "target": partial(forward_return, horizon=2),
+        "steps": STEPS,
+        "weights": "size",
+        "allow_loss": 0.02,
+    }
+    return Recipe(**{**settings, **changed})
+
+
+@pytest.mark.parametrize("numbers", [2**12, 2**14, 2**30])
+@pytest.mark.parametrize("executor", [Inline, Threads, Processes])
+def test_blocks_of_any_size_make_the_panel_of_all_dates(
+    executor: type[Executor], numbers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if executor is Processes and numbers != 2**14:
+        pytest.skip("processes take a second to start")
+    monkeypatch.setattr(blocks, "NUMBERS", numbers)
+    market = market_of_rows()
+    recipe = recipe_of()
+    expected = build_panel(
+        market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
+    )
+    with executor() as made_by:
+        panel = build_in_blocks(market, recipe, tmp_path / "panel", made_by)
+    held = panel.cells.held
+    assert len(panel.cells.files) > 1 or numbers == 2**30
+    for name in ("y", "X", "valid", "weights"):
+        np.testing.assert_array_equal(getattr(held, name), getattr(expected.cells, name))
+    np.testing.assert_array_equal(held.listings.position, expected.cells.listings.position)
+    assert sorted(panel.dropped) == sorted(expected.dropped)
+    reasons = [line.reason for line in panel.dropped]
+    assert "rate has no value where rate was zero or negative" in reasons
+    assert "target has no value where ret was below -1" in reasons
+    assert panel.unit == expected.unit
+    assert panel.horizon == 2
+
+
+def test_a_killed_run_makes_only_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    market = market_of_rows()
+    made: list[slice] = []
+    whole = blocks.part_of
+
+    def killed(market: Market, reach: Any, block: slice) -> Market:
+        made.append(block)
+        if len(made) == 6:
+            raise KeyboardInterrupt
+        return whole(market, reach, block)
+
+    monkeypatch.setattr(blocks, "part_of", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build_in_blocks(market, recipe_of(), tmp_path, Inline())
+    before = len(made)
+    panel = build_in_blocks(market, recipe_of(), tmp_path, Inline())
+    again = made[before:]
+    assert len(again) < len(panel.cells.files)
+    monkeypatch.setattr(blocks, "part_of", whole)
+    expected = build_in_blocks(market, recipe_of(), tmp_path / "other", Inline())
+    np.testing.assert_array_equal(panel.cells.held.X, expected.cells.held.X)
+
+
+def test_what_needs_all_dates_at_once_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    recipe = recipe_of(
+        features={"mine": unknown, "all": Expression("ewma(size, 5)")},
+        target=partial(forward_return, frequency="month"),
+        steps=[Step(partial(own_step), "own_step", None)],
+    )
+    with pytest.raises(DataError) as error:
+        build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
+    places = [line.split(":")[0] for line in error.value.mistakes]
+    assert places == ["features.mine", "features.all", "target", "preprocess.own_step"]
+    assert not list(tmp_path.iterdir())
+
+
+def own_step(cross: Any) -> np.ndarray:
+    return np.asarray(cross.values)
+
+
+def test_a_feature_that_looks_back_further_than_it_says_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    recipe = recipe_of(features={"mine": forgetful})
+    with pytest.raises(DataError, match=r"features\.mine: it changes where the data begin earlier"):
+        build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
+
+
+@looks_back(5)
+def running_mean(market: Market) -> pd.DataFrame:
+    """Whose last bits depend on where the data begin: pandas adds and takes off rows."""
+    return market.get("size").rolling(5).mean()
+
+
+def test_rounding_of_a_running_sum_is_no_look_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    market = market_of_rows()
+    recipe = recipe_of(features={"mine": running_mean}, steps=[])
+    panel = build_in_blocks(market, recipe, tmp_path, Inline())
+    expected = build_panel(market, recipe.features, recipe.target, [], recipe.weights)
+    np.testing.assert_allclose(panel.cells.held.X, expected.cells.X, rtol=1e-12)
+
+
+def test_a_series_below_zero_too_often_stops_it(tmp_path: Path) -> None:
+    recipe = recipe_of(allow_loss=0.001)
+    with pytest.raises(DataError, match=r"features.rate: rate is zero or negative on 1 of its 300"):
+        build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())

@@ -12,12 +12,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from runner.compute.executors.executor import Executor
 from runner.data.attribution import Lost, causes, undefined
 from runner.data.market import Market
 from runner.data.notices import Blanked, Dropped
@@ -33,12 +35,13 @@ from runner.panels.numbers.stored import whole
 from runner.panels.numbers.usable import WEIGHT
 from runner.panels.panel import Panel
 from runner.preprocessing.applying import TARGET, Step
-from runner.progress import tracked
+from runner.progress import counted
 from runner.targets import Target
 
 NUMBERS = 2**24  # of the rows of a block, with those before and after it
 FEWEST = 64  # dates of a block
 MISSING = "target is missing"
+SAME = 1e-6  # how far running sums, as pandas takes them, may differ by where they begin
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,12 @@ class Made(NamedTuple):
     back: list[str]
 
 
-def build_in_blocks(market: Market, recipe: Recipe, folder: Path) -> Panel:
+def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Executor) -> Panel:
     """The panel as `build_panel` makes it, its numbers in files of this folder.
+
+    Args:
+        folder: that every worker of the executor sees.
+        executor: makes the blocks.
 
     Raises:
         DataError: what needs all dates at once, one line each; a feature or target that the data
@@ -102,10 +109,10 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path) -> Panel:
     blocks = blocks_of(market, recipe, reach)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _check_lookback(market, recipe, reach, blocks)
-    made = [
-        make_block(market, recipe, reach, block, folder)
-        for block in tracked(blocks, "blocks of dates built")
-    ]
+    make = partial(make_block, market, recipe, reach, folder)
+    made_as_they_come = counted(executor.results(make, blocks), len(blocks), "blocks of dates made")
+    by_position = dict(made_as_they_come)
+    made = [by_position[position] for position in range(len(blocks))]
     files = []
     for block, of_block in zip(blocks, made, strict=True):
         path = _rows_path(folder, block)
@@ -154,7 +161,7 @@ def reach_of(market: Market, recipe: Recipe) -> Reach:
             )
             continue
         before = max(before, rows)
-    if not of_each_asset(recipe.target) or recipe.target.keywords.get("frequency"):
+    if not _of_rows(recipe.target):
         mistakes.append(
             "target: allowed with data.on_disk: same_period_return, forward_return, "
             "forward_volatility or up, of rows of the data (target.frequency=null)"
@@ -179,6 +186,13 @@ def reach_of(market: Market, recipe: Recipe) -> Reach:
     return Reach(before, horizon)
 
 
+def _of_rows(target: Callable[[Market], Target]) -> bool:
+    """Whether a target is one of ours, on the rows of the data."""
+    if not isinstance(target, partial) or not of_each_asset(target):
+        return False
+    return target.keywords.get("frequency") is None
+
+
 def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     """The dates of each block: as many as fit, the first at the first date."""
     T = len(market.dates)
@@ -191,7 +205,7 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     return [slice(first, min(first + size, T)) for first in range(0, T, size)]
 
 
-def make_block(market: Market, recipe: Recipe, reach: Reach, block: slice, folder: Path) -> Made:
+def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block: slice) -> Made:
     """What is known of a block, which is written to the folder unless it is there."""
     account = folder / f"{block.start:06}.json"
     if account.exists() and _rows_path(folder, block).exists():
@@ -280,9 +294,9 @@ def _made(panel: Panel, cells: Ragged, absent: int) -> Made:
     by_steps = [[line.what, line.reason, int(line.rows)] for line in panel.dropped[:count]]
     lost: dict[str, list[str]] = {}
     for name, losses in panel.by_rule.items():
-        series = [loss.cause.column.name for loss in losses if loss.cause.column.kind == "series"]
-        if series:
-            lost[name] = series
+        causes_of_series = [loss.cause for loss in losses if loss.cause.column.kind == "series"]
+        if causes_of_series:
+            lost[name] = [cause.column.name for cause in causes_of_series]
     return Made(
         starts=cells.starts.tolist(),
         usable=cells.usable_by_date().tolist(),
@@ -301,8 +315,8 @@ def _stop_at_losses(market: Market, recipe: Recipe, made: Sequence[Made]) -> Non
     """
     lost: dict[str, set[str]] = {}
     for of_block in made:
-        for name, series in of_block.lost.items():
-            lost.setdefault(name, set()).update(series)
+        for name, of_column in of_block.lost.items():
+            lost.setdefault(name, set()).update(of_column)
     nowhere = np.empty(0, dtype=int)
     mistakes = []
     for cause in causes(market):
@@ -329,9 +343,7 @@ def _target_of(part: Market, recipe: Recipe) -> Any:
     return checked(evaluate("target", recipe.target, two), two)
 
 
-def _check_lookback(
-    market: Market, recipe: Recipe, reach: Reach, blocks: Sequence[slice]
-) -> None:
+def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequence[slice]) -> None:
     """Whether rows in the middle are the same where the data begin still earlier.
 
     Raises:
@@ -357,7 +369,7 @@ def _check_lookback(
 
 
 def _same_column(first: Panel, second: Panel, name: str) -> bool:
-    """Whether a feature is the same, to the last bit, in the cells of the assets of both."""
+    """Whether a feature is the same, up to rounding, in the cells of the assets of both."""
     k = first.names.index(name)
     assets = [asset for asset in first.assets if asset in set(second.assets)]
     values = []
@@ -365,10 +377,8 @@ def _same_column(first: Panel, second: Panel, name: str) -> bool:
         at = [panel.assets.index(asset) for asset in assets]
         of_panel = panel.X[:, at, k]
         values.append(of_panel)
-    return np.array_equal(values[0], values[1], equal_nan=True)
+    return np.allclose(values[0], values[1], rtol=SAME, atol=SAME, equal_nan=True)
 
 
 def _rows_path(folder: Path, block: slice) -> Path:
     return folder / f"{block.start:06}.rows"
-
-

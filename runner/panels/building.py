@@ -18,7 +18,7 @@ from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import memory
 from runner.panels.evaluated import checked, evaluate
-from runner.panels.numbers.cells import Cells, Cube, Ragged
+from runner.panels.numbers.cells import Cube, InMemory, Ragged
 from runner.panels.numbers.gathering import Feature, asked, column_cells, every_cell, listed_cells
 from runner.panels.numbers.usable import (
     blank_outsiders,
@@ -47,8 +47,8 @@ def build_panel(
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
     Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series
-    that may be zero or negative where a feature needs its relative change or logarithm. `own` are the
-    rows of the panel, of those of the data; all of them where None.
+    that may be zero or negative where a feature needs its relative change or logarithm. `own` are
+    the rows of the panel, of those of the data; all of them where None.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; less memory than a
@@ -57,13 +57,11 @@ def build_panel(
     mistakes: list[str] = []
     columns = asked(features, weights)
     gather = every_cell if market.fields.listed is None else listed_cells
-    cells, with_gaps, dates, horizon, unit = gather(columns, target, market, mistakes)
-    on_periods = of_last_rows(features, market, dates, horizon, mistakes)
+    gathered = gather(columns, target, market, mistakes)
+    on_periods = of_last_rows(features, market, gathered.dates, gathered.horizon, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    if own is not None:
-        cells = cells.at(np.arange(own.start, own.stop))
-        dates = dates[own]
+    cells, with_gaps, dates, horizon, unit = gathered.on(own)
     computed = _computed(columns, target, dates, own)
     by_rule = lost_to_rules(market, computed, with_gaps, allow_loss)
     labels = _labels_on(market, dates)
@@ -98,7 +96,7 @@ def build_panel(
     )
 
 
-def _for_steps(cells: Cells, market: Market, labels: Mapping[str, Labels]) -> Cubes | Rows:
+def _for_steps(cells: InMemory, market: Market, labels: Mapping[str, Labels]) -> Cubes | Rows:
     """The features as steps of preprocessing change them, in place."""
     of_assets = Labelled(market.groups, _codes(labels))
     keep = np.ones(cells.y.shape, dtype=bool)
@@ -107,7 +105,7 @@ def _for_steps(cells: Cells, market: Market, labels: Mapping[str, Labels]) -> Cu
     return Rows(cells.X, keep, of_assets, cells.listings.row, cells.listings.column)
 
 
-def _kept(cells: Cells, by_steps: np.ndarray, inside: np.ndarray | None) -> np.ndarray | None:
+def _kept(cells: InMemory, by_steps: np.ndarray, inside: np.ndarray | None) -> np.ndarray | None:
     """Mask (T, N) of the cells that steps kept and that members have; None where it is all."""
     keep = inside
     if not by_steps.all():

@@ -16,7 +16,7 @@ from runner.data.calendar import Calendar, calendar_of
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
-from runner.panels.numbers.cells import Cells, Cube
+from runner.panels.numbers.cells import Cells, Cube, Stored
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
 from runner.targets import UNKNOWN, Unit
@@ -31,6 +31,10 @@ class Unchanged(Enum):
 UNCHANGED = Unchanged.UNCHANGED
 
 
+EVERY_FEATURE = (
+    "model.regressors: with data.on_disk the rows are those in which every feature is known; "
+    "allowed: a model of all features of the spec (features.NAME=null leaves one out)"
+)
 # what a panel has where nothing is said
 ABSENT: Mapping[str, Any] = {
     "back": (),
@@ -283,9 +287,15 @@ class Panel:
 
         Args:
             weights: the field that weighs the rows, for the account of what is left out.
+
+        Raises:
+            DataError: the panel is in files, of the rows of all its features.
         """
         positions = [self.names.index(name) for name in names]
-        of_names = replace(self.cells, X=self.cells.columns(positions))
+        in_memory = self.cells
+        if isinstance(in_memory, Stored):
+            raise DataError(EVERY_FEATURE)
+        of_names = replace(in_memory, X=in_memory.columns(positions))
         cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         # the account of what the features lack is its last part
         count = len(self.dropped) - len(self.unknown)

@@ -10,7 +10,8 @@ import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError, listed
-from runner.panels.panel import Panel
+from runner.panels.numbers.cells import Stored
+from runner.panels.panel import EVERY_FEATURE, Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
 
@@ -92,6 +93,8 @@ def rows_of(
         _refuse_empty(whole)
         cells = whole.usable_cells
         return whole, Rows(kind, whole, features, cells, cells, {})
+    if isinstance(whole.cells, Stored):
+        raise DataError(EVERY_FEATURE)
     used = [name for name in whole.names if name in features]
     own = known(whole, used)
     only_own = own & ~whole.cells.valid  # another feature is unknown there

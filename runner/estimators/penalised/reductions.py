@@ -8,7 +8,7 @@ a sum of segments. Where moments lose digits, the rows are reduced instead. Lett
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np

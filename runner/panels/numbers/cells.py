@@ -1,9 +1,10 @@
-"""The numbers of a panel: of every cell (date x asset), or of the listed cells, here or in files."""
+"""The numbers of a panel: of every cell (date x asset), or of listed cells, here or in files."""
 
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.ragged import Ragged
 from runner.panels.numbers.stored import Stored
 
-__all__ = ["Cells", "Cube", "Ragged", "Stored", "Taken"]
+__all__ = ["Cells", "Cube", "InMemory", "Ragged", "Stored", "Taken"]
 
-Cells = Cube | Ragged | Stored
+InMemory = Cube | Ragged
+Cells = InMemory | Stored

@@ -16,7 +16,7 @@ from runner.features.alone import field_alone
 from runner.features.functions import field
 from runner.panels import memory
 from runner.panels.evaluated import Checked, aligned, checked, evaluate
-from runner.panels.numbers.cells import Cells, Cube, Ragged
+from runner.panels.numbers.cells import Cube, InMemory, Ragged
 from runner.panels.numbers.some_assets import (
     Column,
     Known,
@@ -45,11 +45,18 @@ class Gathered(NamedTuple):
         unit: of the target.
     """
 
-    cells: Cells
+    cells: InMemory
     with_gaps: Collection[str]
     dates: pd.DatetimeIndex
     horizon: int
     unit: Unit
+
+    def on(self, rows: slice | None) -> Gathered:
+        """The same on these rows alone; on all where None."""
+        if rows is None:
+            return self
+        cells = self.cells.at(np.arange(rows.start, rows.stop))
+        return self._replace(cells=cells, dates=self.dates[rows])
 
 
 def asked(features: Mapping[str, Feature], weights: str | None) -> dict[str, Feature]:

@@ -126,7 +126,9 @@ class RowReader:
             if own is None or own.start == own.stop:
                 continue
             last = first + own.stop - own.start
-            self._read_file(file, own, asset[first:last], usable[first:last], numbers[:, first:last])
+            self._read_file(
+                file, own, asset[first:last], usable[first:last], numbers[:, first:last]
+            )
             first = last
         line = 1
         weights = raw = None
@@ -176,8 +178,8 @@ class RowReader:
 
 def _read_into(opened: int, into: np.ndarray, at: int, path: Path) -> None:
     """Fill an array from a place of an open file."""
-    left = memoryview(into).cast("B")
-    while len(left):
+    left = into.view(np.uint8).data
+    while left:
         count = os.preadv(opened, [left], at)
         if not count:
             raise DataError(f"panel: {path} is cut off; the run makes it again once it is removed")

@@ -22,8 +22,6 @@ from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
     Numbers,
     adjacent,
-    adjacent_columns,
-    are_alike,
     are_all,
     evenly,
 )
@@ -328,8 +326,7 @@ class Stored:
         """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
         every = list(range(len(columns)))
         points = [
-            part.point_of_dates(every, of_all)
-            for _, part in self.of_features(columns).stretches()
+            part.point_of_dates(every, of_all) for _, part in self.of_features(columns).stretches()
         ]
         return np.concatenate(points)
 

@@ -14,7 +14,7 @@ from runner.data.labels import UNKNOWN
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
-from runner.panels.numbers.cells import Cells, Cube, Ragged
+from runner.panels.numbers.cells import Cube, InMemory, Ragged
 
 # the column of weights, among the columns of a panel
 WEIGHT = "model.weights"
@@ -54,12 +54,12 @@ def lost_to_rules(
 
 
 def usable_cells(
-    cells: Cells,
+    cells: InMemory,
     names: list[str],
     field: str | None,
     keep: np.ndarray | None,
     by_rule: Mapping[str, Sequence[Lost]],
-) -> tuple[Cells, tuple[Dropped, ...]]:
+) -> tuple[InMemory, tuple[Dropped, ...]]:
     """The cells with those marked that are usable, and why the others among those kept are not.
 
     Each cell is counted once, under the first reason that applies to it.
@@ -252,7 +252,7 @@ def members_on(market: Market, dates: pd.DatetimeIndex) -> np.ndarray | None:
     return None if inside.all() else inside
 
 
-def blank_outsiders(cells: Cells, inside: np.ndarray | None) -> None:
+def blank_outsiders(cells: InMemory, inside: np.ndarray | None) -> None:
     """Blank the features of cells that are not `inside` (T, N), in place: steps see members alone.
 
     None: all are inside.

@@ -403,7 +403,7 @@ def test_some_assets_at_a_time_give_what_all_give(
 ) -> None:
     market = market_of(ragged(seed=12), few=True)
     index = pd.Series(market.fields["ret"].mean(axis=1).fillna(0.0), name="index")
-    market = replace(market, market_ret=index, series=market.series / 1e4)
+    market = replace(market, market_ret=index, series=market.series / 1e6)
     panels = []
     for cells in (10 * T * N, T * 7):
         monkeypatch.setattr(some_assets, "CELLS", cells)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,11 @@ class WideColumn:
     def assets(self) -> pd.Index:
         """Names (N,) of the assets."""
         return self.frame.columns
+
+    @property
+    def folder(self) -> None:
+        """None: its numbers are in memory."""
+        return None
 
     @property
     def listed(self) -> None:
@@ -185,6 +191,11 @@ class LongColumn:
     def assets(self) -> pd.Index:
         """Names (N,) of the assets."""
         return self.listings.assets
+
+    @property
+    def folder(self) -> None:
+        """None: its numbers are in memory."""
+        return None
 
     @property
     def listed(self) -> int:
@@ -347,6 +358,12 @@ class Fields(MutableMapping[str, pd.DataFrame]):
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the numbers of fields are on disk; None where all are in memory."""
+        folders = [column.folder for column in self.columns.values()]
+        return next((folder for folder in folders if folder is not None), None)
 
     @property
     def listed(self) -> int | None:

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
+from runner.compute.executors.local import Inline
 from runner.data.accounts.account import in_short
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.nodes import ASKED, kinds_of
 from runner.features.asked import KEYS, by_settings, together
+from runner.panels.blocks import Recipe, build_in_blocks
 from runner.panels.building import build_panel
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
-from runner.record.identity import family_key, job_key
+from runner.record.identity import digest, family_key, job_key
 from runner.record.ledger import Ledger
 from runner.record.secrets import without_passwords
 from runner.record.version import code_version
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from runner.experiment.spec import Experiment
     from runner.validation.splitters import Fold
 
+PANELS = "panels"  # folder of those of a market on disk
 PANEL_SETTINGS = ("data", "features", "target", "preprocess", "allow")  # of a spec
 
 
@@ -186,14 +189,20 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
     Raises:
         DataError: a feature, a step or the target that the data cannot give.
     """
-    return build_panel(
-        market,
+    recipe = Recipe(
         experiment.features,
         experiment.target,
         experiment.steps,
         experiment.model.weight_field,
         experiment.allow_loss,
     )
+    market_on_disk = market.fields.folder
+    if market_on_disk is None:
+        return build_panel(
+            market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
+        )
+    home = market_on_disk / PANELS / digest(_panel_settings(experiment, market))
+    return build_in_blocks(market, recipe, home, Inline())
 
 
 def _panel_settings(experiment: Experiment, market: Market) -> list[Any]:

@@ -196,24 +196,52 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
 
 def few_values_of(values: np.ndarray, column: np.ndarray, columns: int) -> dict[int, int]:
     """The same of values (n,) that are in use, in order of the column (n,) that each lies in."""
+    early = FirstValues(columns)
+    early.add(values, column)
     few = {}
-    rows = np.bincount(column, minlength=columns)
+    rows = early.rows
     first = np.cumsum(rows) - rows
-    rank = np.arange(len(column)) - first[column]  # of the value among those of its column
-    early = (rank < 2 * ENOUGH) & (rows[column] >= ENOUGH)
-    cells = np.full((2 * ENOUGH, columns), np.nan)
-    cells[rank[early], column[early]] = values[early]
-    few_at_first = np.zeros(columns, dtype=bool)
-    for start in range(0, columns, COLUMNS):
-        some = slice(start, start + COLUMNS)
-        few_at_first[some] = _distinct_of_each(cells[:, some]) < FEW
-    for i in np.flatnonzero((rows >= ENOUGH) & few_at_first):
+    for i in early.few():
         own = values[first[i] : first[i] + rows[i]]
         distinct = _distinct(own)
         dummy = np.isin(own, (0.0, 1.0)).all()
         if 1 < distinct < FEW and not dummy:
             few[int(i)] = distinct
     return few
+
+
+class FirstValues:
+    """The first values of each column, 60 at most, of values that come in parts.
+
+    Attributes:
+        rows: (columns,) values that came.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.rows = np.zeros(columns, dtype=np.intp)
+        self.cells = np.full((2 * ENOUGH, columns), np.nan)
+
+    def add(self, values: np.ndarray, column: np.ndarray) -> None:
+        """The next values (n,), each of a column (n,)."""
+        lacking = np.flatnonzero(self.rows[column] < len(self.cells))
+        of_column = column[lacking]
+        order = np.argsort(of_column, kind="stable")
+        lacking = lacking[order]
+        of_column = of_column[order]
+        count = np.bincount(of_column, minlength=len(self.rows))
+        first = np.cumsum(count) - count
+        rank = self.rows[of_column] + np.arange(len(of_column)) - first[of_column]
+        early = rank < len(self.cells)
+        self.cells[rank[early], of_column[early]] = values[lacking[early]]
+        self.rows += np.bincount(column, minlength=len(self.rows))
+
+    def few(self) -> np.ndarray:
+        """Columns with enough rows and few distinct values among these."""
+        few = np.zeros(len(self.rows), dtype=bool)
+        for start in range(0, len(few), COLUMNS):
+            some = slice(start, start + COLUMNS)
+            few[some] = _distinct_of_each(self.cells[:, some]) < FEW
+        return np.flatnonzero((self.rows >= ENOUGH) & few)
 
 
 def _many_in_a_sample(values: np.ndarray, use: np.ndarray) -> np.ndarray:

@@ -371,12 +371,12 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
 def _same_column(first: Panel, second: Panel, name: str) -> bool:
     """Whether a feature is the same, up to rounding, in the cells of the assets of both."""
     k = first.names.index(name)
-    assets = [asset for asset in first.assets if asset in set(second.assets)]
+    at = pd.Index(second.assets).get_indexer(first.assets)  # where more dates are, no fewer assets
     values = []
     for panel in (first, second):
-        at = [panel.assets.index(asset) for asset in assets]
-        of_panel = panel.X[:, at, k]
-        values.append(of_panel)
+        column = panel.cells.columns([k])[..., 0]
+        values.append(panel.cells.spread(column, absent=np.nan))
+    values[1] = values[1][:, at]
     return np.allclose(values[0], values[1], rtol=SAME, atol=SAME, equal_nan=True)
 
 

@@ -15,6 +15,7 @@ from runner.panels.panel import EVERY_FEATURE, Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
 
+BITS = 64  # dates at a time: whole bytes of bits
 DIGITS = 12  # of a digest, enough to tell panels apart
 
 
@@ -163,6 +164,8 @@ def digest_of(panel: Panel) -> str:
 
     They are the same for the same cells of the same market.
     """
-    digest = sha256(np.packbits(panel.valid).tobytes())
-    digest.update(repr(panel.valid.shape).encode())
+    digest = sha256()
+    for usable in panel.cells.usable_blocks(BITS):
+        digest.update(np.packbits(usable).tobytes())
+    digest.update(repr(panel.cells.shape).encode())
     return digest.hexdigest()[:DIGITS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -67,6 +68,11 @@ class Column(Protocol):
     @property
     def listed(self) -> int | None:
         """Cells that the table has a row for; None where the field is a frame."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its numbers are on disk; None where they are in memory."""
         ...
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,11 @@ class StoredColumn:
     def assets(self) -> pd.Index:
         """Names (N,) of the assets."""
         return self.listings.assets
+
+    @property
+    def folder(self) -> Path:
+        """Where its numbers are on disk."""
+        return self.numbers.path.parent
 
     @property
     def listed(self) -> int:

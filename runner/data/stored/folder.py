@@ -58,7 +58,7 @@ class Draft:
 
 def write(file: BinaryIO, values: np.ndarray) -> None:
     """Append numbers to a file that has no buffer of its own."""
-    left = np.ascontiguousarray(values).data.cast("B")
+    left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     while len(left):
         left = left[file.write(left) :]
 

@@ -46,7 +46,7 @@ class Numbers:
         Raises:
             DataError: the file is gone or was cut.
         """
-        left = numbers.data.cast("B")
+        left = numbers.view(np.uint8).data
         position = start * numbers.itemsize
         while len(left):
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -155,10 +155,32 @@ class Cube:
             return False
         return other.X is self.X and other.y is self.y and other.valid is self.valid
 
+    def stretches(self, rows: slice | None = None, dates: int = 1) -> Iterator[tuple[int, Cube]]:
+        """These dates at once, as they are in memory, with the position of the first of them.
+
+        Args:
+            rows: positions of the dates; all of them where None.
+            dates: as of `Stored`.
+        """
+        if rows is None:
+            yield 0, self
+        elif rows.stop > rows.start:
+            yield rows.start, self.at(np.arange(rows.start, rows.stop))
+
     def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
         at, member = np.nonzero(self.valid[np.ix_(rows, assets)])
         return rows[at], assets[member]
+
+    def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
+        """Whether each cell is usable, so many dates after the other: (dates, N)."""
+        for first in range(0, len(self.valid), dates):
+            yield self.valid[first : first + dates]
+
+    def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (m, K) and target (m,) of these places among the usable cells; they increase."""
+        rows = np.flatnonzero(self.valid)[ranks]
+        return self.X.reshape(-1, self.features)[rows], self.y.ravel()[rows]
 
     def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
         """The numbers of the cells at dates t and assets i."""

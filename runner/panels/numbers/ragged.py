@@ -231,6 +231,22 @@ class Ragged:
         used = np.flatnonzero(part.valid)
         return rows[part.listings.row[used]], assets[part.listings.column[used]]
 
+    def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
+        """Whether each cell is usable, so many dates after the other: (dates, N)."""
+        T, N = self.shape
+        for first in range(0, T, dates):
+            last = min(first + dates, T)
+            rows = slice(self.starts[first], self.starts[last])
+            usable = np.zeros((last - first, N), dtype=bool)
+            row = self.listings.row[rows] - first
+            usable[row, self.listings.column[rows]] = self.valid[rows]
+            yield usable
+
+    def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (m, K) and target (m,) of these places among the usable cells; they increase."""
+        rows = np.flatnonzero(self.valid)[ranks]
+        return self.X[rows], self.y[rows]
+
     def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
         """The numbers of the listed cells at dates t and assets i."""
         at = self.index(t, i)
@@ -251,7 +267,7 @@ class Ragged:
         used = np.flatnonzero(self.valid)
         X = self.columns(columns)
         some = evenly(used, SAMPLE)
-        of_all = np.append(X[some].mean(axis=0), self.y[some].mean())[None, None]
+        of_all = centre(X[some], self.y[some])
         if per is None:
             return of_all
         if per == "date":
@@ -384,6 +400,12 @@ class Ragged:
             X_first = self.X[first_of_date[date[cells]]]
             differ |= np.not_equal(X, X_first).any(axis=0)
         return differ
+
+
+def centre(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means (1, 1, K + 1) of features (n, K) and target (n,), the same bits in any layout."""
+    columns = np.ascontiguousarray(X.T)
+    return np.append(columns.mean(axis=1), y.mean())[None, None]
 
 
 def copied(cells: Ragged) -> Ragged:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from runner.data.fields import Listings
+from runner.numerics.variation import FirstValues, few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
-from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged, copied, joined
+from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged, centre, copied, joined
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
     Numbers,
@@ -259,7 +260,24 @@ class Stored:
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
-        return self.of_features(()).held.few_values
+        targets = self.of_features(())
+        N = self.shape[1]
+        early = FirstValues(N)
+        for _, part in targets.stretches():
+            early.add(part.y[part.valid], part.listings.column[part.valid])
+        candidate = np.zeros(N, dtype=bool)
+        candidate[early.few()] = True
+        if not candidate.any():
+            return {}
+        values = []
+        assets = []
+        for _, part in targets.stretches():
+            chosen = part.valid & candidate[part.listings.column]
+            values.append(part.y[chosen])
+            assets.append(part.listings.column[chosen])
+        asset = np.concatenate(assets)
+        order = np.argsort(asset, kind="stable")
+        return few_values_of(np.concatenate(values)[order], asset[order], N)
 
     def used_on(self, dates: np.ndarray) -> Stored:
         """The same with cells usable on these dates (T,) alone."""
@@ -308,19 +326,30 @@ class Stored:
 
     def _point_of_all(self, columns: Sequence[int]) -> np.ndarray:
         """The mean (1, 1, P - 1) of some usable cells, evenly spread."""
+        total = int(self.usable_by_date().sum())
+        ranks = evenly(np.arange(total), SAMPLE)
+        return centre(*self.of_features(columns).usable_rows(ranks))
+
+    def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
+        """Whether each cell is usable, so many dates after the other: (dates, N)."""
+        for _, part in self.of_features(()).stretches(dates=dates):
+            yield from part.usable_blocks(dates)
+
+    def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (m, K) and target (m,) of these places among the usable cells; they increase."""
         until = np.cumsum(self.usable_by_date())
-        ranks = evenly(np.arange(until[-1]), SAMPLE)
         date = np.searchsorted(until, ranks, side="right")
-        reader = self.of_features(columns)._reader()
-        sample = []
+        reader = self._reader()
+        X = np.empty((self.features, len(ranks))).T
+        y = np.empty(len(ranks))
         for t in np.unique(date):
-            part = self.of_features(columns)._read(reader, t, t + 1)
+            part = self._read(reader, t, t + 1)
             used = np.flatnonzero(part.valid)
-            before = until[t] - len(used)
-            some = used[ranks[date == t] - before]
-            sample.append(np.column_stack([part.X[some], part.y[some]]))
-        rows = np.concatenate(sample)
-        return np.append(rows[:, :-1].copy().mean(axis=0), rows[:, -1].copy().mean())[None, None]
+            of_date = date == t
+            some = used[ranks[of_date] - (until[t] - len(used))]
+            X[of_date] = part.X[some]
+            y[of_date] = part.y[some]
+        return X, y
 
     def _point_of_dates(self, columns: Sequence[int], of_all: np.ndarray) -> np.ndarray:
         """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""

@@ -356,10 +356,9 @@ def correlations(report: Report) -> Any:
 def _features(report: Report) -> np.ndarray:
     """Rows of the features (n, K), at most SAMPLE of the usable ones, the same at every run."""
     panel = report.panel
-    cells = panel.cells
-    rows = np.flatnonzero(cells.valid)
-    if len(rows) > SAMPLE:
+    ranks = np.arange(panel.usable_cells)
+    if len(ranks) > SAMPLE:
         rng = np.random.default_rng(0)
-        rows = rng.choice(rows, SAMPLE, replace=False)
-    stacked = cells.X.reshape(-1, len(panel.names))
-    return stacked[rows]
+        ranks = np.sort(rng.choice(len(ranks), SAMPLE, replace=False))
+    X, _ = panel.cells.usable_rows(ranks)
+    return X

@@ -119,13 +119,12 @@ def statistics(panel: Panel) -> Statistics | None:
 def _blocks(panel: Panel) -> Iterator[np.ndarray]:
     """Target and regressors (n, K + 1) of the usable cells, a part of them at a time."""
     cells = panel.cells
-    numbers = cells.X.size + cells.y.size
-    rows = max(len(cells.y), 1)
-    numbers_each = numbers // rows
-    length = max(BLOCK // max(numbers_each, 1), 1)
-    for start in range(0, len(cells.y), length):
-        part = slice(start, start + length)
-        used = cells.valid[part]
-        target = cells.y[part][used]
-        if len(target):
-            yield np.column_stack([target, cells.X[part][used]])
+    of_a_date = max(cells.rows // max(cells.shape[0], 1), 1)
+    length = max(BLOCK // (of_a_date * (cells.features + 1)), 1)
+    for _, held in cells.stretches(dates=length):
+        for start in range(0, held.shape[0], length):
+            dates = np.arange(start, min(start + length, held.shape[0]))
+            part = held.at(dates)
+            target = part.y[part.valid]
+            if len(target):
+                yield np.column_stack([target, part.X[part.valid]])

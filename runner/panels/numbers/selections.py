@@ -50,3 +50,9 @@ def selected(values: np.ndarray | None, selection: Any) -> Any:
     if values is None:
         return None
     return values[selection]
+
+
+def centre(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means (1, 1, K + 1) of features (n, K) and target (n,), the same bits in any layout."""
+    columns = np.ascontiguousarray(X.T)
+    return np.append(columns.mean(axis=1), y.mean())[None, None]

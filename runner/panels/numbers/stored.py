@@ -18,12 +18,14 @@ from runner.data.fields import Listings
 from runner.numerics.variation import FirstValues, few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
-from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged, centre, copied, joined
+from runner.panels.numbers.joining import copied, joined
+from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
     Numbers,
     adjacent,
     are_all,
+    centre,
     evenly,
 )
 

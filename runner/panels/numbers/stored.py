@@ -416,7 +416,7 @@ class Stored:
     def _read(self, reader: RowReader, first: int, last: int) -> Ragged:
         """The dates from `first` to before `last`, in the buffer of the reader."""
         stretch = reader.read(self.start + first, self.start + last)
-        rows_of_dates = self._rows_of_dates(first, last)
+        rows_of_dates = self.cells_by_date[self.start + first : self.start + last]
         row = np.repeat(np.arange(last - first, dtype=np.int32), rows_of_dates)
         dates = self.all_dates[self.start + first : self.start + last]
         listings = Listings(dates, self.assets, row, stretch.asset)
@@ -432,11 +432,6 @@ class Stored:
             raw=stretch.raw,
         )
         return cells if self.known else cells.without_targets()
-
-    def _rows_of_dates(self, first: int, last: int) -> np.ndarray:
-        """Listed cells of each of these dates."""
-        counts = self.cells_by_date
-        return counts[self.start + first : self.start + last]
 
     @cached_property
     def cells_by_date(self) -> np.ndarray:

@@ -31,6 +31,18 @@ class Example(NamedTuple):
     model: tuple[str, ...]
 
 
+class Selection(NamedTuple):
+    """What a person chose.
+
+    Attributes:
+        options: the option of every group.
+        keys: what the overrides give by hand.
+    """
+
+    options: Mapping[str, str]
+    keys: set[str]
+
+
 NO_EXAMPLE = Example(None, (), None, ())
 
 
@@ -59,16 +71,13 @@ class Examples:
         """
         name = chosen.get("experiment", "none")
         example = self._of(name)
-        given = {key_of(word) for word in words}
-        own_model = self._with_own_model(spec, example, chosen, given)
-        return self._borrowed(own_model, example, chosen, given)
+        keys = {key_of(word) for word in words}
+        selection = Selection(chosen, keys)
+        own_model = self._with_own_model(spec, example, selection)
+        return _borrowed(own_model, example, selection)
 
     def _with_own_model(
-        self,
-        spec: Mapping[str, Any],
-        example: Example,
-        chosen: Mapping[str, str],
-        given: set[str],
+        self, spec: Mapping[str, Any], example: Example, selection: Selection
     ) -> dict[str, Any]:
         """The spec without the experiment's settings of a model that other options lack.
 
@@ -79,17 +88,17 @@ class Examples:
         if not isinstance(model, Mapping):
             return dict(spec)
         kept = dict(model)
-        of_example = [name for name in example.model if f"model.{name}" not in given]
-        if "model" in given:
-            option = f"model/{chosen['model']}"
-            known = self._settings_of(option)
+        of_example = [name for name in example.model if f"model.{name}" not in selection.keys]
+        if "model" in selection.keys:
+            option = selection.options["model"]
+            known = self._settings_of(f"model/{option}")
             unknown = [name for name in of_example if name in kept and name not in known]
             for name in unknown:
                 del kept[name]
-            self._note(
-                f"model={chosen['model']} has no such", [f"model.{name}" for name in unknown]
-            )
-        other_features = any(name.partition(".")[0] == "features" for name in given)
+            lost = [f"model.{name}" for name in unknown]
+            self._note(f"model={option} has no such", lost)
+        groups = {key.partition(".")[0] for key in selection.keys}
+        other_features = "features" in groups
         if other_features and HYPOTHESES in of_example and kept.get(HYPOTHESES):
             tested, untested = _testable(kept[HYPOTHESES], spec.get("features") or {})
             kept[HYPOTHESES] = tested
@@ -113,33 +122,6 @@ class Examples:
             if isinstance(default, ConfigDefault) and not default.is_self():
                 settings |= self._settings_of(f"{group}/{default.path}")
         return settings
-
-    def _borrowed(
-        self,
-        spec: Mapping[str, Any],
-        example: Example,
-        chosen: Mapping[str, str],
-        given: set[str],
-    ) -> dict[str, Any]:
-        """The spec, marked where its experiment was made for other data.
-
-        `data.borrowed` names the settings of `data` that are the example's, and
-        `validation.borrowed` is true where the hold-out date is.
-        """
-        if example.data in (None, chosen.get("data")):
-            return dict(spec)
-        marked = dict(spec)
-        data = spec.get("data")
-        settings = _not_given(example.settings, given)
-        if settings and isinstance(data, Mapping):
-            marked["data"] = {**data, "borrowed": settings}
-        validation = spec.get("validation")
-        chosen_by_hand = given & {"validation", "validation.train_end"}
-        own_validation = chosen.get("validation")
-        is_of_example = own_validation == example.validation and not chosen_by_hand
-        if is_of_example and isinstance(validation, Mapping) and validation.get("train_end"):
-            marked["validation"] = {**validation, "borrowed": True}
-        return marked
 
     def _of(self, experiment: str) -> Example:
         if experiment not in self.read:
@@ -173,6 +155,28 @@ def _testable(hypotheses: Sequence[str], features: Collection[str]) -> tuple[lis
     tested = [text for text in hypotheses if terms.issuperset(terms_of(text))]
     others = [text for text in hypotheses if text not in tested]
     return tested, others
+
+
+def _borrowed(spec: Mapping[str, Any], example: Example, selection: Selection) -> dict[str, Any]:
+    """The spec, marked where its experiment was made for other data.
+
+    `data.borrowed` names the settings of `data` that are the example's, and
+    `validation.borrowed` is true where the hold-out date is.
+    """
+    if example.data in (None, selection.options.get("data")):
+        return dict(spec)
+    marked = dict(spec)
+    data = spec.get("data")
+    settings = _not_given(example.settings, selection.keys)
+    if settings and isinstance(data, Mapping):
+        marked["data"] = {**data, "borrowed": settings}
+    validation = spec.get("validation")
+    chosen_by_hand = selection.keys & {"validation", "validation.train_end"}
+    own_validation = selection.options.get("validation")
+    is_of_example = own_validation == example.validation and not chosen_by_hand
+    if is_of_example and isinstance(validation, Mapping) and validation.get("train_end"):
+        marked["validation"] = {**validation, "borrowed": True}
+    return marked
 
 
 def _not_given(settings: Sequence[str], given: Collection[str]) -> list[str]:

@@ -66,7 +66,7 @@ class Listings:
         new_column[assets] = np.arange(len(assets))
         column = new_column[self.column]
         kept = np.flatnonzero(column >= 0)
-        if not (np.diff(assets) > 0).all():
+        if not (np.diff(assets) > 0).all():  # else the cells of a date stay in order of assets
             order = np.lexsort((column[kept], self.row[kept]))
             kept = kept[order]
         listings = Listings(self.dates, self.assets[assets], self.row[kept], column[kept])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, EstimationError, listed, unknown
-from runner.models.model import Model
+from runner.models.model import Model, chosen_of
 from runner.schema.settings import Count, Positive, Rows, UpToOne, Window
 from runner.text import count, one_line, percent
 
@@ -114,9 +114,7 @@ class Boosting(Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        if self.regressors is None:
-            return list(features)
-        return [name for name in features if name in self.regressors]
+        return chosen_of(features, self.regressors)
 
     def lacks_the_mean(self, panel: Panel) -> str:
         return "trees are not nested in each other as regressions are"

@@ -91,3 +91,10 @@ class Model:
         from runner.models.fit import NO_DIAGNOSTICS
 
         return NO_DIAGNOSTICS
+
+
+def chosen_of(features: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    """The features among these names, in their order; all where no names are given."""
+    if names is None:
+        return list(features)
+    return [name for name in features if name in names]

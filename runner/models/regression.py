@@ -16,7 +16,7 @@ from runner.estimators.settings import (
     RegressionSettings,
     component_names,
 )
-from runner.models.model import Model
+from runner.models.model import Model, chosen_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,9 +65,7 @@ class Regression(RegressionSettings, Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        if self.regressors is None:
-            return list(features)
-        return [name for name in features if name in self.regressors]
+        return chosen_of(features, self.regressors)
 
     def lacks_the_mean(self, panel: Panel) -> str:
         """Why a forecast with every slope zero is not the train mean of each asset.

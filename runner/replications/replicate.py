@@ -162,27 +162,36 @@ def certify(replication: Replication, directory: Path) -> None:
     Raises:
         RunnerError: it cannot be written.
     """
+    with whole(directory) as unfinished:
+        text = json.dumps(_certificate(replication), indent=1)
+        json_file = unfinished / "certificate.json"
+        json_file.write_text(text, encoding="utf-8")
+        page = unfinished / "certificate.md"
+        page.write_text(_page(replication), encoding="utf-8")
+
+
+def _certificate(replication: Replication) -> dict[str, Any]:
+    """What the certificate holds, for programs."""
     paper = replication.paper
-    certificate = {
+    now = datetime.now(UTC)
+    verdict = {
         "paper": paper.name,
         "title": paper.title,
         "reference": paper.reference,
         "agrees": replication.agrees,
         "tolerance": paper.tolerance,
         "numbers": replication.numbers.to_dict("records"),
+    }
+    made_from = {
         "bits": replication.bits,
         **replication.source,
         "spec": dict(replication.spec),
         "formula": paper.formula,
         "inputs": dict(paper.inputs),
         "versions": _versions(),
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made": now.isoformat(timespec="seconds"),
     }
-    with whole(directory) as unfinished:
-        text = json.dumps(certificate, indent=1)
-        path = unfinished / "certificate.json"
-        path.write_text(text, encoding="utf-8")
-        (unfinished / "certificate.md").write_text(_page(replication), encoding="utf-8")
+    return verdict | made_from
 
 
 def _versions() -> dict[str, str]:

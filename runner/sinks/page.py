@@ -105,17 +105,22 @@ def _parts(
         framed(folds, "Folds", "folds.csv"),
     )
     tests = joined(own["residuals"], *_diagnostics(report), own["correlations"])
+    in_sample = framed(quality, "Fit in sample", "quality.csv")
+    fit = joined(own["actual_fitted"], in_sample)
+    wald = framed(hypotheses, "Wald tests", "hypotheses.csv")
     findings = _findings(report, shown)  # takes their pictures; the others are shown below
+    more = joined(*shown.values())
+    statistics = statistics_html(tables.statistics)
     return [
         ("Coefficients", estimates),
         ("Reading", _reading(told)),
-        ("Fit", joined(own["actual_fitted"], framed(quality, "Fit in sample", "quality.csv"))),
-        ("Hypotheses", framed(hypotheses, "Wald tests", "hypotheses.csv")),
+        ("Fit", fit),
+        ("Hypotheses", wald),
         *findings,
         ("Out of sample", held_out),
         ("Diagnostics", tests),
-        ("More pictures", joined(*shown.values())),
-        ("Descriptive statistics", statistics_html(tables.statistics)),
+        ("More pictures", more),
+        ("Descriptive statistics", statistics),
         ("Look-ahead audit", _audit(report)),
         ("Rows", _rows(report)),
         ("Reproduce it", _repeat(report)),
@@ -210,17 +215,17 @@ def _answer(report: Report, told: Mapping[str, Sequence[str]]) -> list[Html]:
 def _facts(report: Report) -> dict[str, str]:
     """What was estimated how, on which data, and when."""
     panel = report.panel
-    number_of_dates = len(panel.dates)
-    dates = count(number_of_dates, "date")
-    number_of_assets = len(panel.assets)
-    assets = count(number_of_assets, "asset")
+    dates = count(len(panel.dates), "date")
+    assets = count(len(panel.assets), "asset")
+    terms = report.fit.coefficients["term"].unique()
+    fingerprint = tag("code", report.fingerprint)
     return {
         "Target": target_text(report),
-        "Terms": ", ".join(report.fit.coefficients["term"].unique()),
+        "Terms": ", ".join(terms),
         "Model": _model(report.spec.get("model")),
         "Errors": report.fit.errors,
         "Data": report.source,
-        "Fingerprint": tag("code", report.fingerprint),
+        "Fingerprint": fingerprint,
         "Dates": f"{span(panel.dates)}, {dates} × {assets}",
         "Calendar": calendar_text(report),
         "Validation": _validation(report),

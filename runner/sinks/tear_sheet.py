@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 TEAR_SHEET, MONTHS = "tear_sheet_", "months_"  # of pictures, before the name of the analysis
 FEWEST = 2  # returns of a record
 DATE = "%Y-%m-%d"
+
+
+def _in_three_digits(value: float) -> str:
+    return number(value, 3)
+
+
+# number of `performance` -> its label, and how it is written
+TILES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "total": ("cumulative return", percent),
+    "compound": ("a year, compounded", percent),
+    "volatility": ("volatility a year", percent),
+    "sharpe": ("Sharpe ratio a year", _in_three_digits),
+    "max_drawdown": ("largest drawdown", percent),
+    "turnover": ("turnover a year", _in_three_digits),
+}
 
 
 def strategies_of(report: Report) -> dict[str, Strategy]:
@@ -65,43 +81,50 @@ def _year(report: Report, name: str) -> Year | None:
 
 def html(strategy: Strategy, *pictures: Html) -> Html:
     """Numbers, pictures and the worst drawdowns, and how the annual ones are made."""
-    note = f"After costs, no risk-free rate subtracted; {strategy.annualised}."
-    return joined(
-        tiles_of(_tiles(strategy)),
-        tag("p", note, class_="note"),
-        *pictures,
-        _drawdowns(worst_drawdowns(strategy.wealth)),
-    )
+    tiles = tiles_of(_tiles(strategy))
+    text = f"After costs, no risk-free rate subtracted; {strategy.annualised}."
+    note = tag("p", text, class_="note")
+    drawdowns = _drawdowns(worst_drawdowns(strategy.wealth))
+    return joined(tiles, note, *pictures, drawdowns)
 
 
 def _tiles(strategy: Strategy) -> list[tuple[str, str]]:
     """Label and text of the numbers of the whole record that are known."""
     numbers = performance(strategy)
-    texts = {
-        "cumulative return": percent(numbers["total"]),
-        "a year, compounded": percent(numbers["compound"]),
-        "volatility a year": percent(numbers["volatility"]),
-        "Sharpe ratio a year": number(numbers["sharpe"], 3),
-        "largest drawdown": percent(numbers["max_drawdown"]),
-        "turnover a year": number(numbers["turnover"], 3),
-    }
-    known = [math.isfinite(value) for value in numbers.values()]
-    pairs = zip(texts.items(), known, strict=True)
-    return [pair for pair, is_known in pairs if is_known]
+    tiles = []
+    for name, (label, form) in TILES.items():
+        value = numbers[name]
+        if math.isfinite(value):
+            tiles.append((label, form(value)))
+    return tiles
 
 
 def _drawdowns(table: pd.DataFrame) -> Html:
     """The deepest losses, a row each; nothing where wealth never fell."""
     if table.empty:
         return Html()
-    recovered = table["recovered"]
-    ends = ["not yet" if date != date else f"{date:{DATE}}" for date in recovered]
+    depths = [percent(depth) for depth in table["drawdown"]]
     columns = [
-        Column("from the high of", [f"{date:{DATE}}" for date in table["from"]], "text"),
-        Column("lowest", [f"{date:{DATE}}" for date in table["lowest"]], "text"),
-        Column("recovered", ends, "text"),
-        Column("drawdown", [percent(depth) for depth in table["drawdown"]]),
-        Column("days to the lowest", [f"{days:,}" for days in table["days_down"]]),
-        Column("days in all", [f"{days:,}" for days in table["days_in_all"]]),
+        _dates("from the high of", table["from"]),
+        _dates("lowest", table["lowest"]),
+        _dates("recovered", table["recovered"]),
+        Column("drawdown", depths),
+        _days("days to the lowest", table["days_down"]),
+        _days("days in all", table["days_in_all"]),
     ]
     return table_of(columns, "Worst drawdowns")
+
+
+def _dates(heading: str, dates: pd.Series) -> Column:
+    """A column of dates; `not yet` where there is none."""
+    texts = []
+    for date in dates:
+        is_missing = date != date
+        texts.append("not yet" if is_missing else f"{date:{DATE}}")
+    return Column(heading, texts, "text")
+
+
+def _days(heading: str, numbers: pd.Series) -> Column:
+    """A column of numbers of days."""
+    texts = [f"{days:,}" for days in numbers]
+    return Column(heading, texts)

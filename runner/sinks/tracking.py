@@ -33,6 +33,7 @@ LONGEST = (
     5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 )
 
+TAGS = ("kind", "model", "validation", "fingerprint", "code")  # that a run says of itself
 SOURCE = "mlflow.source.name"  # the tag of what made a run
 OURS = "python -m runner"
 PAGE = 200  # runs that are read at a time, some 140 kB each
@@ -345,18 +346,18 @@ def _name(about: Mapping[str, Any]) -> str:
 
 def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
     about = written.about
-    tags = {
-        name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")
-    } | {
+    tags = {name: about[name] for name in TAGS}
+    sentences = [f"- {sentence}" for sentence in about["reading"]]
+    note = "\n".join(sentences)
+    commit = about["commit"].removesuffix("-dirty")
+    tags |= {
         "directory": str(written.path.absolute()),
         TAG: this_process(),
         SOURCE: OURS,
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": about["commit"].removesuffix("-dirty"),
+        "mlflow.source.git.commit": commit,
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
-        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in about["reading"])[
-            :LONGEST
-        ],
+        "mlflow.note.content": note[:LONGEST],
         "leaking": "; ".join(about["leaks"]),
         **more,
     }

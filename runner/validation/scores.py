@@ -379,19 +379,28 @@ def _by_asset(whole: Sample, codes: np.ndarray) -> dict[str, np.ndarray]:
             rows = Rows(y[at], forecast[at], benchmark[at])
             for name, function in OF_ROWS.items():
                 scores[name][assets] = function(rows)
-    new_date = np.append(True, (np.diff(code) != 0) | (np.diff(date) != 0))
-    starts = np.flatnonzero(new_date)
-    forecasts = np.diff(np.append(starts, len(code)))  # of an asset on a date
-    gains = np.add.reduceat(squared_error_gains(y, forecast, benchmark), starts) / forecasts
-    noise = np.add.reduceat((forecast - benchmark) ** 2, starts) / forecasts
+    # several forecasts of an asset on one date, of overlapping folds, are one: their mean
+    other_asset = np.diff(code) != 0
+    other_date = np.diff(date) != 0
+    is_first = np.append(True, other_asset | other_date)
+    starts = np.flatnonzero(is_first)
+    ends = np.append(starts[1:], len(code))
+    forecasts_on_date = ends - starts
+    gain_of_row = squared_error_gains(y, forecast, benchmark)
+    gains = np.add.reduceat(gain_of_row, starts) / forecasts_on_date
+    # Clark and West (2007): what estimating a larger model adds to its squared error
+    noise_of_row = (forecast - benchmark) ** 2
+    noise = np.add.reduceat(noise_of_row, starts) / forecasts_on_date
     dates = np.bincount(code[starts])
     for assets, at in _alike(dates):
-        scores["dm_stat"][assets], scores["dm_p_value"][assets] = diebold_mariano(
-            gains[at], whole.horizon
-        )
-        scores["cw_stat"][assets], scores["cw_p_value"][assets] = clark_west(
-            gains[at] + noise[at], whole.horizon
-        )
+        gains_of_assets = gains[at]
+        dm_stat, dm_p_value = diebold_mariano(gains_of_assets, whole.horizon)
+        scores["dm_stat"][assets] = dm_stat
+        scores["dm_p_value"][assets] = dm_p_value
+        adjusted_gains = gains_of_assets + noise[at]
+        cw_stat, cw_p_value = clark_west(adjusted_gains, whole.horizon)
+        scores["cw_stat"][assets] = cw_stat
+        scores["cw_p_value"][assets] = cw_p_value
     scores["test_dates"] = dates.astype(float)
     return {"n_obs": count, **scores}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import runner
@@ -42,8 +42,7 @@ def pages(composer: Composer) -> list[Page]:
 def _verbs() -> Page:
     about = "What follows `python -m runner`; each answers `--help`."
     rows = [(command(verb), meaning) for verb, (_, meaning) in VERBS.items()]
-    shown = table(["command", "what it does"], rows, "Commands")
-    return page_of("commands", "Commands", about, lead=shown)
+    return _tabled("commands", "Commands", about, ["command", "what it does"], rows)
 
 
 def _spec() -> Page:
@@ -70,8 +69,7 @@ def _operators() -> Page:
         taken = [f"{word}: {parameter.words}" for word, parameter in function.takes.items()]
         rows.append((function.usage(name), function.about, "; ".join(taken)))
     headings = ["written", "what it is", "what it takes"]
-    shown = table(headings, rows, "Operators")
-    return page_of("operators", "Operators of expressions", about, lead=shown)
+    return _tabled("operators", "Operators of expressions", about, headings, rows)
 
 
 def _steps() -> Page:
@@ -93,8 +91,7 @@ def _standard_errors() -> Page:
             logit = covariance.words(name, "cov_lags", ["clusters"], logit=True)
         rows.append((name, covariance.allows, ", ".join(covariance.by), words, logit))
     headings = ["model.cov", "the errors", "regressions by", "conventions", "of a logit"]
-    shown = table(headings, rows, "Standard errors")
-    return page_of("standard-errors", "Standard errors", about, lead=shown)
+    return _tabled("standard-errors", "Standard errors", about, headings, rows)
 
 
 def _analyses() -> Page:
@@ -133,8 +130,15 @@ def _mistakes() -> Page:
             summary = docstring.partition("\n\n")[0]
             rows.append((value.__name__, str(value.exit_code), summary))
     headings = ["error", "exit code", "when"]
-    shown = table(headings, rows, "Errors")
-    return page_of("errors", "Errors", about, lead=shown)
+    return _tabled("errors", "Errors", about, headings, rows)
+
+
+def _tabled(
+    name: str, title: str, about: str, headings: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> Page:
+    """A page that is one table, below a paragraph on it."""
+    shown = table(headings, rows, title)
+    return page_of(name, title, about, lead=shown)
 
 
 def _public(package: Any, names: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -107,13 +107,16 @@ def account_of(market: Market) -> Account:
     """The account of a market (T, N) that the rules for values let in."""
     known = values_known(market)
     returns = _returns(market)
+    gaps = gaps_of(market.calendar)
+    dropped = pd.DataFrame(market.dropped, columns=["what", "reason", "rows"])
+    by_date = market.series.rename_axis("date")
     return Account(
         source=market.source,
         fingerprint=market.fingerprint,
         span=span(market.dates),
         calendar=market.calendar.words,
         columns=columns_of(market, known),
-        gaps=pd.DataFrame(gaps_of(market.calendar)._asdict()),
+        gaps=pd.DataFrame(gaps._asdict()),
         coverage=coverage_of(market, known),
         by_date=assets_by_date(market, known),
         raster=raster_of(market, known),
@@ -122,8 +125,8 @@ def account_of(market: Market) -> Account:
         units=units_of(market, returns),
         distribution=distribution_of(returns),
         labels=labels_of(market),
-        dropped=pd.DataFrame(market.dropped, columns=["what", "reason", "rows"]),
-        series=market.series.rename_axis("date").reset_index(),
+        dropped=dropped,
+        series=by_date.reset_index(),
         notes=market.notes,
         words=in_short(market),
     )

@@ -122,7 +122,8 @@ def _dated_labels(where: str, name: str, rows: LabelRows, date: Coded, market: M
     table = pd.DataFrame(columns)
     keyed = table.dropna(subset=["date", "asset"])
     if rows.until is not None:
-        keyed = with_ends(f"{where}.until", keyed.dropna(subset=["label"]))
+        spells = keyed.dropna(subset=["label"])
+        keyed = with_ends(f"{where}.until", spells)  # a row without a label ends a spell
     try:
         return Labels.of_long(market.dates, market.assets, keyed, as_of=True)
     except DataError as error:

@@ -81,14 +81,14 @@ def asset_table(
     groups: Mapping[str, str],
     values: Values | None,
     asked: Mapping[AskedFor, Sequence[str]],
-    decided: Collection[str] = (),
+    classified: Collection[str] = (),
 ) -> AssetTable:
     """The table of assets of the files.
 
     Args:
         values: what the cells of a wide table are; null: by the cells.
         asked: what the spec names outside of `data`; of a long table, such columns are read.
-        decided: assets of a wide table of which the spec says whether they are assets or series.
+        classified: assets of a wide table of which the spec says whether they are assets or series.
 
     Raises:
         DataError: columns that may be several of the file, a wide table that is not said to be
@@ -101,7 +101,7 @@ def asset_table(
         return _melted(files, _wide(files, date, files.everything({date})), values)
     chosen, changed = usual.resolved(columns, _of_roles(files))
     if files.form.form is None and _may_be_wide(chosen, files.names):
-        return _of_wide(files, columns, values, decided)
+        return _of_wide(files, columns, values, classified)
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
     wanted = {*chosen.values(), *groups.values()} - {None}
@@ -201,7 +201,7 @@ def _of_wide(
     files: Files,
     columns: Mapping[str, str | None],
     given_values: Values | None,
-    decided: Collection[str],
+    classified: Collection[str],
 ) -> AssetTable:
     """A table that has no columns of assets and prices: dates x assets, if its cells say so.
 
@@ -220,7 +220,7 @@ def _of_wide(
     if usual.are_factors(series):
         raise _factors(files, wide)
     values = given_values or shapes.values_of(wide.cells.values())
-    beside = _factors_beside(files, wide, values, decided)
+    beside = _factors_beside(files, wide, values, classified)
     if beside:
         raise beside
     asked = []
@@ -382,7 +382,7 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
 
 
 def _factors_beside(
-    files: Files, wide: Wide, values: Values | None, decided: Collection[str]
+    files: Files, wide: Wide, values: Values | None, classified: Collection[str]
 ) -> DataError | None:
     """The error on factors or a risk-free rate among the assets that the spec says nothing of.
 
@@ -393,7 +393,7 @@ def _factors_beside(
         is_rate = values == "ret" and not (cells.to_numpy() < 0.0).any()
         if is_rate and canonical(name) == RISK_FREE and name not in factors:
             factors.append(name)
-    left = [name for name in factors if name not in decided]
+    left = [name for name in factors if name not in classified]
     if not left:
         return None
     names = ", ".join(f"{canonical(name)}: {name}" for name in factors)

@@ -104,8 +104,8 @@ class File(Form):
         if values is None and self.percent:
             values = "ret"  # only returns are in per cent
         files = open_files("data.path", self.path, self)
-        decided = self.macro.values() if self.assets is None else files.names
-        table = asset_table(files, self.columns, self.groups, values, self.asked, decided)
+        classified = self.macro.values() if self.assets is None else files.names
+        table = asset_table(files, self.columns, self.groups, values, self.asked, classified)
         if self.percent and table.per_cent:
             raise DataError(f"data.percent: {ALREADY}")
         roles = Roles(

@@ -173,8 +173,8 @@ class Framed:
         """
         settings = self.settings
         factors = factors_among(names)
-        decided = settings.macro.values() if settings.assets is None else names
-        if set(factors) <= set(decided):
+        classified = settings.macro.values() if settings.assets is None else names
+        if set(factors) <= set(classified):
             return
         series = ", ".join(f"{canonical(name)}: {name}" for name in factors)
         raise DataError(

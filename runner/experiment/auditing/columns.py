@@ -304,9 +304,7 @@ def _target_reach(
         kept = cut.last + 1
         for changed in futures(ground.market, cut):
             try:
-                recomputed = evaluate("target", target, changed)
-                target_changed = checked(recomputed, changed)
-                values = target_changed.y
+                values = _target_values(target, changed)
             except DataError as error:
                 tally.fail(error.mistakes[0])
                 continue
@@ -318,6 +316,16 @@ def _target_reach(
     return tally, reach
 
 
+def _target_values(target: Callable[[Market], Target], market: Market) -> np.ndarray:
+    """The target (T, N) of another market, checked as that of the run is.
+
+    Raises:
+        DataError: it cannot be computed there.
+    """
+    recomputed = evaluate("target", target, market)
+    return checked(recomputed, market).y
+
+
 def _target_overlap(
     target: Callable[[Market], Target], y: np.ndarray, size: float, ground: Ground
 ) -> Tally:
@@ -326,9 +334,7 @@ def _target_overlap(
     for cut in ground.some:
         changed = other_past(ground.market, cut.row)
         try:
-            recomputed = evaluate("target", target, changed)
-            target_changed = checked(recomputed, changed)
-            values = target_changed.y
+            values = _target_values(target, changed)
         except DataError as error:
             tally.fail(error.mistakes[0])
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.errors import DataError
-from runner.models.model import Model
+from runner.models.model import Model, chosen_of
 from runner.models.regression import Regression
 from runner.schema.settings import Count, Rows, Share
 from runner.text import count, number
@@ -101,9 +101,7 @@ class TwoPass(Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        if self.regressors is None:
-            return list(features)
-        return [name for name in features if name in self.regressors]
+        return chosen_of(features, self.regressors)
 
     def lacks_the_mean(self, panel: Panel) -> str:
         return "the forecast is beta times premium, without a constant of the asset"

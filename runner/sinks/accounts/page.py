@@ -54,10 +54,10 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def write(name: str, account: Account, directory: Path, pictures: Sequence[Drawn]) -> None:
     """Write `directory`/check.html."""
     drawn = {}
-    for one in pictures:
-        stem = one.path.stem
+    for drawing in pictures:
+        stem = drawing.path.stem
         caption = CAPTIONS.get(stem, "")
-        drawn[stem] = picture(one, caption)
+        drawn[stem] = picture(drawing, caption)
     in_short = paragraphs(account.words)
     in_short_html = joined(*in_short)
     parts = [("In short", in_short_html)]

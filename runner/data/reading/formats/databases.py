@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 from runner.data.reading.content import Content
@@ -62,7 +61,8 @@ def sqlite_file(content: Content, form: Form) -> Opened:
             raise _failed(error) from error
     names = [column[0] for column in cursor.description or ()]
     frame = pd.DataFrame.from_records(rows, columns=names)
-    return _answer(content, "SQLite", names, len(rows), partial(framed, content, "SQLite", frame))
+    _refuse_empty(content, names, len(rows))
+    return framed(content, "SQLite", frame)
 
 
 def duckdb_file(content: Content, form: Form) -> Opened:
@@ -91,8 +91,8 @@ def duckdb_file(content: Content, form: Form) -> Opened:
             table = connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
             raise _failed(error) from error
-    opened_table = partial(whole, content, "DuckDB", table)
-    return _answer(content, "DuckDB", table.column_names, len(table), opened_table)
+    _refuse_empty(content, table.column_names, len(table))
+    return whole(content, "DuckDB", table)
 
 
 def _failed(error: Exception) -> DataError:
@@ -101,15 +101,12 @@ def _failed(error: Exception) -> DataError:
     )
 
 
-def _answer(
-    content: Content, kind: str, names: Sequence[str], rows: int, table: Callable[[], Opened]
-) -> Opened:
-    """What a query gave.
+def _refuse_empty(content: Content, names: Sequence[str], rows: int) -> None:
+    """Refuse the answer of a query with these columns and so many rows.
 
     Raises:
-        DataError: no row.
+        DataError: it has no row.
     """
     if not rows:
         given = listed(names)
         raise DataError(f"data.query: gives no row of {content.name!r} (columns {given})")
-    return table()

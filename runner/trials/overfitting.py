@@ -117,6 +117,11 @@ class _Parts(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, blocks: int) -> _Parts:
+        """The parts of returns x (T, S) in adjacent blocks of about as many rows.
+
+        A strategy whose returns do not vary, but for rounding of the prices that they were made
+        from, has zeros.
+        """
         even = np.linspace(0, len(x), blocks + 1)
         edges = even.astype(int)
         starts = edges[:-1]

@@ -86,16 +86,7 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     variations = (v**2).sum(axis=0)
     variance = variations / pairs
     variance = np.where(flat | (variance == 0.0), 1.0, variance)
-    phi = np.zeros_like(rho)
-    for lag in range(1, min(h, len(u) - 1) + 1):
-        earlier = slice(0, len(u) - lag)
-        later = slice(lag - 1, None)
-        seen = use[earlier] * both[later]
-        counts = seen.sum(axis=0)
-        seen_rows = np.maximum(counts, 1.0)[:, None]
-        products = np.einsum("tn,tnk->nk", u[earlier], v[later])
-        covariance = products / seen_rows
-        phi += covariance / variance
+    phi = _reaction(u, v, variance, use, both, h)
     decay = 2.0 * rho * (1.0 - rho**h) / (1.0 - rho)
     spread = h * (1.0 + rho) + decay
     bias = -(phi / h) * spread / full * squares
@@ -108,6 +99,36 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     persistence = weighted / np.where(total > 0.0, total, 1.0)
     total_bias = bias.sum(axis=0)
     return Series(total_bias, persistence, total)
+
+
+def _reaction(
+    u: np.ndarray,
+    v: np.ndarray,
+    variance: np.ndarray,
+    use: np.ndarray,
+    both: np.ndarray,
+    h: int,
+) -> np.ndarray:
+    """How residuals foretell the regressor (n, k): phi of `series_of`.
+
+    Args:
+        u: (T, n) residuals; v: (T - 1, n, k) innovations of the regressor, zero where unknown;
+            variance: (n, k) of v.
+        use, both: (T, n) and (T - 1, n), where u and v are known.
+        h: rows ahead.
+    """
+    phi = np.zeros_like(variance)
+    last_lag = min(h, len(u) - 1)
+    for lag in range(1, last_lag + 1):
+        earlier = slice(0, len(u) - lag)
+        later = slice(lag - 1, None)
+        known = use[earlier] * both[later]
+        counts = known.sum(axis=0)
+        rows = np.maximum(counts, 1.0)[:, None]
+        products = np.einsum("tn,tnk->nk", u[earlier], v[later])
+        covariance = products / rows
+        phi += covariance / variance
+    return phi
 
 
 def _autocorrelation(

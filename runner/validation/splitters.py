@@ -288,7 +288,13 @@ class WalkForward(Scheme):
         dates: pd.DatetimeIndex,
         end: int,
     ) -> str:
-        """Which of the rows of a test part may not be tested, and why."""
+        """Which of the rows of a test part may not be tested, and why.
+
+        Args:
+            given: the end of its training rows in the spec, a row or a date.
+            start, until: its rows; before: the end of the test part before it.
+            end: of the rows that may be tested, where the hold-out starts.
+        """
         T = len(dates)
         most = behind(dates, end, self.test)
         of_a_row = isinstance(given, int) and 0 < start <= T

@@ -227,7 +227,7 @@ def _heads(names: list[str], wide: float) -> tuple[list[str], float]:
 
 
 def _headed(axes: Any, heads: list[str], tall: float) -> None:
-    """The names of columns above them, upright where they are as `tall` as only upright ones are."""
+    """The names of columns above them; upright where `tall` is more than a line."""
     rotation = 90 if tall > FLAT else 0
     axes.set_xticks(range(len(heads)), heads, rotation=rotation)
     axes.tick_params(axis="x", top=False, bottom=False, labeltop=True, labelbottom=False, length=0)

@@ -117,10 +117,16 @@ def crowded(root: Path) -> list[str]:
 
 
 class Readability(NamedTuple):
-    """How full statements of function bodies are, docstrings left out.
+    """How full statements of function bodies are, docstrings and imports left out.
+
+    Nodes are those of Python's `ast`: the statement itself, names with their contexts, operators
+    and keywords; statements inside it are counted for themselves. So measured, arch has a median of
+    10 and a ninth decile of 23, linearmodels 10 and 22, httpx 8 and 18, formulaic 9 and 24,
+    skfolio 10 and 22, kedro 9 and 19.
 
     Attributes:
-        median, ninth_decile: syntax nodes a statement, nested statements not counted.
+        median, ninth_decile: syntax nodes a statement.
+        plain: share of statements with at most 11 nodes; arch .55, linearmodels .59, httpx .71.
         over_40: share of statements with more than 40 nodes.
         comprehensions, ternaries: per 1,000 statements.
         long_lines: share of lines over 100 characters.
@@ -128,6 +134,7 @@ class Readability(NamedTuple):
 
     median: int
     ninth_decile: int
+    plain: float
     over_40: float
     comprehensions: float
     ternaries: float
@@ -135,6 +142,9 @@ class Readability(NamedTuple):
 
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+PLAIN = 11  # nodes of a statement at the most, for the reader who reads it once
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+IMPORTS = (ast.Import, ast.ImportFrom)  # lazy on purpose, and nothing to read
 HOLDERS = (ast.ExceptHandler, ast.match_case)  # hold statements, and are none
 
 
@@ -157,6 +167,7 @@ def readability(files: list[Path]) -> Readability:
     return Readability(
         median=sizes[n // 2],
         ninth_decile=sizes[int(n * 0.9)],
+        plain=sum(size <= PLAIN for size in sizes) / n,
         over_40=sum(size > 40 for size in sizes) / n,
         comprehensions=1000 * comprehensions / n,
         ternaries=1000 * ternaries / n,
@@ -165,23 +176,24 @@ def readability(files: list[Path]) -> Readability:
 
 
 def statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements of every function body but docstrings; functions inside are bodies of their own."""
+    """Statements of every function body but docstrings and imports; functions inside are bodies of their own."""
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef):
+        if isinstance(function, FUNCTIONS):
             body = function.body[1:] if ast.get_docstring(function) else function.body
             yield from _below(body)
 
 
 def _below(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        if isinstance(statement, (*FUNCTIONS, ast.ClassDef, *IMPORTS)):
             continue
         yield statement
         for child in ast.iter_child_nodes(statement):
             if isinstance(child, ast.stmt):
                 yield from _below([child])
             elif isinstance(child, HOLDERS):
-                inner = [one for one in ast.iter_child_nodes(child) if isinstance(one, ast.stmt)]
+                held = ast.iter_child_nodes(child)
+                inner = [node for node in held if isinstance(node, ast.stmt)]
                 yield from _below(inner)
 
 
@@ -198,7 +210,7 @@ def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
 def lengths(path: Path) -> Iterator[tuple[str, int]]:
     """Name and lines of every function, its docstring left out."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, FUNCTIONS):
             doc = ast.get_docstring(node, clean=False)
             documented = doc.count("\n") + 1 if doc else 0
             yield node.name, int(node.end_lineno or 0) - node.lineno + 1 - documented

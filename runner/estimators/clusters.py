@@ -108,7 +108,8 @@ def white(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None], kind: str
     factor = 1.0
     if kind == "HC1":
         factor = pool.n / pool.df
-    sandwich = pool.bread @ meat @ pool.bread
+    half_sandwich = pool.bread @ meat
+    sandwich = half_sandwich @ pool.bread
     V = sandwich * factor
     return Estimated(V, pool.df)
 
@@ -152,13 +153,15 @@ def clustered(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Es
         raise NotEstimable(
             "the clusters leave an estimate without variance; cluster by something else"
         )
-    return Estimated(V, fewest - 1, zeroed)
+    degrees = fewest - 1
+    return Estimated(V, degrees, zeroed)
 
 
 def _repeats(codes: np.ndarray) -> bool:
     """Whether two assets have the same code."""
     distinct = np.unique(codes)
-    return len(distinct) < len(codes)
+    different = len(distinct)
+    return different < len(codes)
 
 
 def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
@@ -168,18 +171,22 @@ def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
     (Cameron, Gelbach and Miller 2011, section 2.3). What is negative by rounding alone is set to
     zero too, and not counted.
     """
-    symmetric = (V + V.T) / 2.0
+    both_ways = V + V.T
+    symmetric = both_ways / 2.0
     values, vectors = np.linalg.eigh(symmetric)
     if values[0] >= 0.0:
         return V, 0
     kept = np.maximum(values, 0.0)
-    largest = np.abs(values).max()
-    eps = np.finfo(float).eps
+    sizes = np.abs(values)
+    largest = sizes.max()
+    precision = np.finfo(float)
+    eps = precision.eps
     rounding = len(V) * eps * largest
     negative = values < -rounding
     zeroed = int(negative.sum())
     scaled = vectors * kept
-    return scaled @ vectors.T, zeroed
+    repaired = scaled @ vectors.T
+    return repaired, zeroed
 
 
 def driscoll_kraay(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
@@ -200,7 +207,8 @@ def driscoll_kraay(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) 
         raise NotEstimable(f"cov_lags={lags} with {dates} dates; allowed: less than the dates")
     meat = long_run(by_date, lags)
     factor = pool.n / pool.df
-    sandwich = pool.bread @ meat @ pool.bread
+    half_sandwich = pool.bread @ meat
+    sandwich = half_sandwich @ pool.bread
     V = sandwich * factor
     return Estimated(V, dates - 1)
 
@@ -232,6 +240,9 @@ def _between(pool: AnyPool, meat: np.ndarray, size: int) -> np.ndarray:
     """bread @ meat @ bread times G/(G-1) (n-1)/(n-k), `size` the number of clusters G."""
     clusters = size / (size - 1.0)
     rows = pool.n - 1.0
-    factor = clusters * rows / pool.df
-    sandwich = pool.bread @ meat @ pool.bread
-    return np.asarray(sandwich * factor)
+    factor_of_rows = clusters * rows
+    factor = factor_of_rows / pool.df
+    half_sandwich = pool.bread @ meat
+    sandwich = half_sandwich @ pool.bread
+    corrected = sandwich * factor
+    return np.asarray(corrected)

@@ -48,7 +48,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     for u, unit in enumerate(estimates.units):
         first = unit.rows.min()
         last = unit.rows.max()
-        span = slice(first, last + 1)
+        after = last + 1
+        span = slice(first, after)
         cells = _cells(unit, span, model, panel, weights)
         sides = [kind.side(span, unit.assets) for kind in kinds]
         left = _fill(estimates, u, model, panel, cells, sides)
@@ -102,7 +103,8 @@ def kinds_of(model: RegressionSettings, panel: Panel) -> list[Kind]:
         DataError: a label that the data has not.
     """
     own_columns = panel.owner is None or "asset" not in model.absorbed
-    others = set(model.absorbed) - {"asset", "date"}
+    absorbed = set(model.absorbed)
+    others = absorbed - {"asset", "date"}
     if own_columns and not others:
         return []
     return [_kind(name, model, panel) for name in model.absorbed]
@@ -122,7 +124,8 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     labels = panel.grouping.get(label, where, ["asset", "date"])
     L = len(labels.values)
     if on_dates:
-        codes = dates * L + labels.codes
+        first_code = dates * L
+        codes = first_code + labels.codes
         groups = T * L
         return Kind(name, label, True, codes, groups)
     return Kind(name, label, False, labels.codes, L)
@@ -156,7 +159,8 @@ def _nothing(
     label_effects = {}
     for name in labels:
         levels = panel.grouping.get(name).values
-        shape = (N, len(levels))
+        number_of_levels = len(levels)
+        shape = (N, number_of_levels)
         label_effects[name] = np.full(shape, np.nan)
     return replace(
         nothing(group, k),
@@ -202,12 +206,14 @@ def _fill(
     None where it cannot be estimated: then the reason is filled in.
     """
     terms = model.terms(panel.names)
-    n = int(cells.use.sum())
+    cells_used = cells.use.sum()
+    n = int(cells_used)
     estimates.n[u] = n
     try:
         left, solution = _solved(model, cells, terms, sides)
     except NotEstimable as error:
-        estimates.without_estimates(u, reason=str(error))
+        reason = str(error)
+        estimates.without_estimates(u, reason=reason)
         return None
     demeaned = left.within
     terms_and_effects = len(terms) + demeaned.absorbed
@@ -231,7 +237,8 @@ def _fill(
     variance = ssr / df
     estimates.V[u] = solution.bread * variance
     if terms:
-        _f_of_slopes(estimates, u, len(terms))
+        number_of_terms = len(terms)
+        _f_of_slopes(estimates, u, number_of_terms)
     if model.cov != "nonrobust":
         assets = estimates.units[u].assets
         pool = _pool(left.cells, demeaned, solution)
@@ -248,7 +255,8 @@ def _f_of_slopes(estimates: Estimates, u: int, K: int) -> None:
     ssr = estimates.ssr[u]
     variance = ssr / df
     explained = estimates.tss_within[u] - ssr
-    f_stat = explained / K / variance
+    explained_of_slope = explained / K
+    f_stat = explained_of_slope / variance
     estimates.f_stat[u] = f_stat
     estimates.f_p[u] = fdtrc(K, df, f_stat)
 
@@ -315,7 +323,8 @@ def _counted(
         use = left.cells.use
         lies_within = _nested(model, panel, use, sides[0], assets)
     elif model.effects[0] == "date":
-        lies_within = set(model.clusters) == {"date"}
+        clusters = set(model.clusters)
+        lies_within = clusters == {"date"}
     else:
         lies_within = "date" not in model.clusters
     if lies_within:
@@ -372,7 +381,8 @@ def _effects_by_code(
             labels[assets] = means
         else:
             level = float(means[0])
-        about_mean = (of_dates - means).ravel()
+        deviation = of_dates - means
+        about_mean = deviation.ravel()
         codes = np.broadcast_to(side.codes, use.shape)
         date_effects = np.asarray(estimates.date_effects)
         date_effects[span, assets] += np.where(use, about_mean[codes], 0.0)
@@ -405,7 +415,8 @@ def _beside_slopes(b: np.ndarray, effects: np.ndarray) -> np.ndarray:
     K = len(b)
     of_slopes = effects[:, :K] @ b
     of_target = effects[:, K]
-    return np.asarray(of_target - of_slopes)
+    mean_left = of_target - of_slopes
+    return np.asarray(mean_left)
 
 
 def _means(of_dates: np.ndarray) -> np.ndarray:
@@ -414,7 +425,8 @@ def _means(of_dates: np.ndarray) -> np.ndarray:
     counts = known.sum(axis=0)
     with np.errstate(invalid="ignore"):
         total = np.nansum(of_dates, axis=0)
-        return np.asarray(total / counts)
+        mean = total / counts
+        return np.asarray(mean)
 
 
 def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span: slice) -> None:

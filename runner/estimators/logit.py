@@ -72,7 +72,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     _refuse_other_targets(panel, rows)
     group = units(panel, rows, model.by)
     terms = model.terms(panel.names)
-    estimates = nothing(group, len(terms))
+    number_of_terms = len(terms)
+    estimates = nothing(group, number_of_terms)
     quality_rows = []
     effect_rows = []
     for u in range(len(group)):
@@ -134,7 +135,8 @@ def _fill(
     key: Row = {"scope": unit.scope, "unit": unit.name}
     n = len(y)
     share_of_ones = y.mean() if n else np.nan
-    about = key | {"n_obs": n, "share_of_ones": share_of_ones}
+    shares = {"n_obs": n, "share_of_ones": share_of_ones}
+    about = key | shares
     try:
         likely = maximise(X, y, terms, model.constant)
     except NotEstimable as error:
@@ -181,7 +183,8 @@ def _marginal_effects(
     effect, std_error = average_effects(X, likely, V, slopes)
     tests = inference(effect, std_error, np.inf, confidence)
     names = [term for term in terms if term != "const"]
-    numbers = np.column_stack([effect, *tests])
+    columns = [effect, *tests]
+    numbers = np.column_stack(columns)
     rows = []
     for name, values in zip(names, numbers, strict=True):
         row = dict(zip(EFFECTS, [name, *values], strict=True))
@@ -319,16 +322,20 @@ def average_effects(
     """
     b = likely.b[slopes]
     p = likely.p
-    density = p * (1.0 - p)
+    other = 1.0 - p
+    density = p * other
     mean = density.mean()
     # (k,) mean of the derivative of p (1 - p) by b
-    slope_of_density = density * (1.0 - 2.0 * p)
+    skew = 1.0 - 2.0 * p
+    slope_of_density = density * skew
     total = slope_of_density @ X
     derivative = total / len(X)
     k = len(likely.b)
-    identity = np.eye(k)[slopes]
+    every_slope = np.eye(k)
+    identity = every_slope[slopes]
     of_density = np.outer(b, derivative)
-    jacobian = mean * identity + of_density
+    own_slope = mean * identity
+    jacobian = own_slope + of_density
     variance = np.einsum("jk,kl,jl->j", jacobian, V, jacobian)
     std_error = np.sqrt(variance)
     return mean * b, std_error
@@ -344,17 +351,21 @@ def as_least_squares(pool: Pool, constant: bool) -> Pool:
     dummies = 0
     if pool.member is not None:
         dummies = pool.member.shape[1]
-    first_dummy = len(pool.b) - dummies
+    coefficients = len(pool.b)
+    first_dummy = coefficients - dummies
     slopes = pool.b[int(constant) : first_dummy]
     index = pool.X @ slopes
     if constant:
         index = index + pool.b[0]
     if pool.member is not None:
         levels = pool.b[first_dummy:]
-        index = index + pool.member @ levels
+        of_levels = pool.member @ levels
+        index = index + of_levels
     p = expit(index)
     weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
-    target = index + (pool.y - p) / weights
+    residual = pool.y - p
+    step = residual / weights
+    target = index + step
     return pool._replace(y=target, weights=weights)
 
 
@@ -365,9 +376,11 @@ def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
     """
     n = len(y)
     share = y.mean()
-    df = len(likely.b) - constant
+    coefficients = len(likely.b)
+    df = coefficients - constant
     llf = likely.result.llf
-    null = -n * np.log(2.0)
+    log_half = np.log(2.0)
+    null = -n * log_half
     if constant:
         of_zeros = entr(1.0 - share)
         entropy = float(entr(share) + of_zeros)
@@ -414,10 +427,12 @@ def _words(quality: pd.DataFrame) -> list[str]:
         return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} ({p_words(p_value)})."]
     scopes = tested["scope"]
     scope = str(scopes.iloc[0])
-    units = count(len(p), scope)
+    number_of_units = len(p)
+    units = count(number_of_units, scope)
     rejected = p < LEVEL
     hits = int(rejected.sum())
-    expected = LEVEL * len(p)
+    tests = len(p)
+    expected = LEVEL * tests
     by_chance = number(expected, 2)
     return [
         f"McFadden's pseudo R2 is {r2} on average over {units}; "

@@ -23,9 +23,11 @@ def orthonormal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
-    scale = np.sqrt(len(X))
+    rows = len(X)
+    scale = np.sqrt(rows)
     k = len(R)
-    R_inverse = solve_triangular(R, np.eye(k))
+    identity = np.eye(k)
+    R_inverse = solve_triangular(R, identity)
     inverse = R_inverse / length[:, None]
     back = inverse * scale
     return Q * scale, back
@@ -52,7 +54,8 @@ def separated(Z: np.ndarray, y: np.ndarray) -> bool:
     # A separating combination of largest weight 1 has a length of at least sqrt(n), so that its
     # margins, none below zero, add up to that; without one the sum is zero.
     total = -program.fun if program.status == 0 else 0.0
-    enough = 0.5 * np.sqrt(n)
+    root_rows = np.sqrt(n)
+    enough = 0.5 * root_rows
     return bool(total > enough)
 
 

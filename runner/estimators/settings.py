@@ -184,7 +184,9 @@ def _of_errors(model: RegressionSettings) -> list[str]:
             f"cov: {model.cov} given with by={_word(model.by)}; "
             f"allowed: {_of_kinds(errors.by)}, else {others}"
         )
-    one_or_two = 1 <= len(set(model.clusters)) <= 2
+    different = set(model.clusters)
+    number = len(different)
+    one_or_two = 1 <= number <= 2
     if errors.clustered != one_or_two:
         clustered = ", ".join(where(lambda others: others.clustered))
         mistakes.append(
@@ -239,7 +241,9 @@ def _of_effects(model: RegressionSettings) -> list[str]:
             f"dummies: {model.dummies} given with {by}, estimator={model.estimator}; "
             "allowed: estimator=ols"
         )
-    if len(set(model.dummies)) < len(model.dummies):
+    different_groups = set(model.dummies)
+    groups_given = len(model.dummies)
+    if len(different_groups) < groups_given:
         mistakes.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
     if model.absorbed and model.cov in ERRORS and not ERRORS[model.cov].beside_effects:
         kind = kind_of(model.by)
@@ -261,7 +265,8 @@ def _of_effects(model: RegressionSettings) -> list[str]:
 def _of_labels(model: RegressionSettings) -> list[str]:
     """Fixed effects of labels beside others that hold them already, or beside too many."""
     effects = f"effects: {model.effects}"
-    if len(set(model.effects)) > 2:
+    kinds = set(model.effects)
+    if len(kinds) > 2:
         return [f"{effects} are {len(model.effects)}; allowed: one or two"]
     mistakes = []
     for name in model.effects:

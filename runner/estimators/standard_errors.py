@@ -86,7 +86,8 @@ def _lazy(module: str, name: str, *more: Any) -> Callable[..., Any]:
     """The function of that name; its module, which needs scipy, is imported at the first call."""
 
     def run(*values: Any) -> Any:
-        function = getattr(import_module(f"runner.{module}"), name)
+        loaded = import_module(f"runner.{module}")
+        function = getattr(loaded, name)
         return function(*values, *more)
 
     return run

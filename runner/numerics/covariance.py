@@ -30,19 +30,23 @@ def hc0(fit: Solution, lags: int) -> np.ndarray:
 def hc1(fit: Solution, lags: int) -> np.ndarray:
     """HC0 times n / (n - k) (Hinkley 1977)."""
     small_sample = fit.n / fit.df
-    return hc0(fit, lags) * small_sample
+    robust = hc0(fit, lags)
+    return robust * small_sample
 
 
 def hc2(fit: Solution, lags: int) -> np.ndarray:
     """u^2 / (1 - h): unbiased under equal variances (MacKinnon and White 1985)."""
-    root = np.sqrt(_slack(fit))
-    return _sandwich(fit, fit.u / root)
+    slack = _slack(fit)
+    root = np.sqrt(slack)
+    scaled = fit.u / root
+    return _sandwich(fit, scaled)
 
 
 def hc3(fit: Solution, lags: int) -> np.ndarray:
     """u^2 / (1 - h)^2, close to the jackknife (MacKinnon and White 1985)."""
     slack = _slack(fit)
-    return _sandwich(fit, fit.u / slack)
+    scaled = fit.u / slack
+    return _sandwich(fit, scaled)
 
 
 def hac(fit: Solution, lags: int) -> np.ndarray:
@@ -68,7 +72,8 @@ def default_lags(n: int, horizon: int) -> int:
     """
     rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
     overlap = horizon - 1
-    rule_lags = int(rule + ROUNDING)
+    with_rounding = rule + ROUNDING
+    rule_lags = int(with_rounding)
     lags = max(overlap, rule_lags)
     return min(lags, n - 1)
 
@@ -79,8 +84,10 @@ def default_cosines(n: int, horizon: int) -> int:
     The lesser of .4 n^(2/3) (Lazarus et al. 2018) and n / (2 horizon), beyond which they would be
     faster than the overlap.
     """
-    rule = int(0.4 * n ** (2.0 / 3.0))
-    slower_than_overlap = n // (2 * horizon)
+    power = n ** (2.0 / 3.0)
+    rule = int(0.4 * power)
+    two_horizons = 2 * horizon
+    slower_than_overlap = n // two_horizons
     cosines = min(rule, slower_than_overlap)
     return max(cosines, 2)
 
@@ -92,16 +99,21 @@ def projected(path: np.ndarray, cosines: int) -> np.ndarray:
     1/2) / T), j = 1 to `cosines`.
     """
     T = len(path)
-    j = np.arange(1, cosines + 1)
-    t = np.arange(1, T + 1)
+    after_last = cosines + 1
+    j = np.arange(1, after_last)
+    after_last_row = T + 1
+    t = np.arange(1, after_last_row)
     products = np.outer(j, t - 0.5)
-    angle = np.pi * products / T
+    half_turns = np.pi * products
+    angle = half_turns / T
     cosine = np.cos(angle)
-    scale = np.sqrt(2.0 / T)
+    mean_square = 2.0 / T
+    scale = np.sqrt(mean_square)
     cosine = scale * cosine
     projections = cosine @ path
     total = projections.T @ projections
-    return np.asarray(total / cosines)
+    mean = total / cosines
+    return np.asarray(mean)
 
 
 def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
@@ -116,10 +128,13 @@ def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
     Raises:
         NotEstimable: an estimate rests on rows of leverage 1.
     """
-    V = fit.bread @ meat @ fit.bread
+    half_sandwich = fit.bread @ meat
+    V = half_sandwich @ fit.bread
     variance = np.diag(V)
-    nonrobust_variance = np.diag(nonrobust(fit, 0))
-    none = variance < NO_VARIANCE * nonrobust_variance
+    covariance = nonrobust(fit, 0)
+    nonrobust_variance = np.diag(covariance)
+    least = NO_VARIANCE * nonrobust_variance
+    none = variance < least
     if none.any():
         raise NotEstimable(
             "robust errors do not exist: an estimate rests on rows of leverage 1 alone"
@@ -142,7 +157,8 @@ def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
         later = scores[lag:]
         earlier = scores[:-lag]
         product = later.T @ earlier
-        meat += weight * (product + product.T)
+        both_ways = product + product.T
+        meat += weight * both_ways
     return np.asarray(meat)
 
 

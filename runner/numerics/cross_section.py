@@ -56,10 +56,13 @@ def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     first = np.flatnonzero(new_value)
     ends = np.append(first, n)
     length = np.diff(ends)
-    middle = first + (length - 1.0) / 2.0
-    run = np.cumsum(new_value) - 1
+    half = (length - 1.0) / 2.0
+    middle = first + half
+    runs_so_far = np.cumsum(new_value)
+    run = runs_so_far - 1
     date_starts = np.flatnonzero(new_date)
-    date_number = np.cumsum(new_date) - 1
+    dates_so_far = np.cumsum(new_date)
+    date_number = dates_so_far - 1
     date_begins = date_starts[date_number]
     middles = middle[run]
     rank = np.empty(n)
@@ -72,7 +75,8 @@ def _differs_from_last(values: np.ndarray) -> np.ndarray:
     """(n,) whether each value differs from that before it; the first one does."""
     later = values[1:]
     earlier = values[:-1]
-    return np.append(True, later != earlier)
+    changes = later != earlier
+    return np.append(True, changes)
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
@@ -84,7 +88,8 @@ def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     later = date[1:]
     earlier = date[:-1]
     new_date = later != earlier
-    starts = np.flatnonzero(new_date) + 1
+    changes = np.flatnonzero(new_date)
+    starts = changes + 1
     n = len(date)
     runs = len(starts) + 1
     few_a_date = n < MANY * runs
@@ -111,14 +116,18 @@ def _beyond_rounding(
 ) -> np.ndarray:
     """The same from the sums of squares (dates,) of the values about the mean of their date."""
     n = _counts(date, dates)
-    spread = np.sqrt(squares / n)
+    variance = squares / n
+    spread = np.sqrt(variance)
     sizes = sums(values**2, date, dates)
-    size = np.sqrt(sizes / n)
+    mean_square = sizes / n
+    size = np.sqrt(mean_square)
 
     def quotients() -> np.ndarray:
-        quotient = of_quotients(values).astype(float)
+        has_quotient = of_quotients(values)
+        quotient = has_quotient.astype(float)
         in_date = sums(quotient, date, dates)
-        return np.asarray(in_date == n)
+        all_of_date = in_date == n
+        return np.asarray(all_of_date)
 
     return ~rounding_alone(spread, size, COMPUTED, quotients)
 
@@ -129,7 +138,8 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
     NaN on dates with fewer than three assets, or on which one of the two does not vary.
     """
     n = _counts(date, dates)
-    if n.max(initial=0.0) < FEWEST:
+    most = n.max(initial=0.0)
+    if most < FEWEST:
         return np.full(dates, NAN)
     dx = _centred(x, date, dates)
     dy = _centred(y, date, dates)
@@ -140,7 +150,8 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
     known &= _beyond_rounding(y, yy, date, dates)
     with np.errstate(invalid="ignore", divide="ignore"):
         xy = sums(dx * dy, date, dates)
-        scale = np.sqrt(xx * yy)
+        product = xx * yy
+        scale = np.sqrt(product)
         correlation = xy / scale
     correlation = np.clip(correlation, -1.0, 1.0)
     return np.where(known, correlation, NAN)
@@ -152,7 +163,8 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
     NaN as `correlations`.
     """
     assets = _counts(date, dates)
-    if assets.max(initial=0.0) < FEWEST:
+    most = assets.max(initial=0.0)
+    if most < FEWEST:
         return np.full(dates, NAN)
     # asked of the values: ranks of rounding noise would vary
     known = varies(x, date, dates)
@@ -187,7 +199,8 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
         return Average(float(mean), dates=n)
     deviation = x.std(ddof=1)
     ratio = mean / deviation
-    t = ratio * np.sqrt(n)
+    root_dates = np.sqrt(n)
+    t = ratio * root_dates
     lags = default_lags(n, horizon)
     centred = x - mean
     covariance = long_run(centred[:, None], lags)
@@ -195,8 +208,10 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     t_nw = NAN
     if variance > 0.0:
         deviation = np.sqrt(variance)
-        t_nw = mean * n / deviation
-    p_value = _two_sided(t_nw, n - 1)
+        total = mean * n
+        t_nw = total / deviation
+    degrees = n - 1
+    p_value = _two_sided(t_nw, degrees)
     if horizon > 1:
         p_value = _p_value(x, horizon)
     return Average(float(mean), float(ratio), float(t), float(t_nw), p_value, n)
@@ -212,8 +227,10 @@ def _p_value(x: np.ndarray, horizon: int) -> float:
     centred = x - mean
     covariance = projected(centred[:, None], cosines)
     variance = covariance[0, 0]
-    error = np.sqrt(variance / n)
-    return _two_sided(mean / error, cosines)
+    variance_of_mean = variance / n
+    error = np.sqrt(variance_of_mean)
+    t = mean / error
+    return _two_sided(t, cosines)
 
 
 def _two_sided(t: float, df: float) -> float:
@@ -233,11 +250,13 @@ def _centred(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     reference[date] = values
     away = values - reference[date]
     total = sums(away, date, dates)
-    mean = total / _counts(date, dates)
+    counts = _counts(date, dates)
+    mean = total / counts
     return np.asarray(away - mean[date])
 
 
 def _counts(date: np.ndarray, dates: int) -> np.ndarray:
     """Rows (dates,) of each date; one where there are none, so that it may divide."""
     rows = np.bincount(date, minlength=dates)
-    return np.maximum(rows, 1).astype(float)
+    at_least_one = np.maximum(rows, 1)
+    return at_least_one.astype(float)

@@ -48,7 +48,8 @@ class Diagnostic(NamedTuple):
 def diagnose(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     """Every diagnostic of one fit, in the order in which they are read."""
     n = len(u)
-    lags = min(MOST_LAGS, n // 5)
+    fifth = n // 5
+    lags = min(MOST_LAGS, fifth)
     return [
         *normality(u),
         breusch_pagan(X, u, terms),
@@ -69,16 +70,25 @@ def normality(u: np.ndarray) -> list[Diagnostic]:
     """
     if _steady(u):
         return [_absent(name, null, STEADY) for name, null in NORMALITY]
-    e = u - u.mean()
-    variance = np.mean(e**2)
-    third = np.mean(e**3)
-    fourth = np.mean(e**4)
-    skew = third / variance**1.5
-    kurtosis = fourth / variance**2
+    mean = u.mean()
+    e = u - mean
+    squared = e**2
+    variance = np.mean(squared)
+    cubed = e**3
+    third = np.mean(cubed)
+    fourth_power = e**4
+    fourth = np.mean(fourth_power)
+    spread_cubed = variance**1.5
+    skew = third / spread_cubed
+    variance_squared = variance**2
+    kurtosis = fourth / variance_squared
     excess = kurtosis - 3.0
     n = len(u)
-    squares = skew**2 + excess**2 / 4.0
-    jarque_bera = n / 6.0 * squares
+    of_skew = skew**2
+    of_kurtosis = excess**2 / 4.0
+    squares = of_skew + of_kurtosis
+    sixth = n / 6.0
+    jarque_bera = sixth * squares
     return [
         _chi2("jarque_bera", "normal residuals", jarque_bera, 2),
         Diagnostic("skew", "", float(skew)),
@@ -96,7 +106,8 @@ def breusch_pagan(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnos
     n, k = X.shape
     if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
-    r2 = _r2(u**2, X)
+    squared = u**2
+    r2 = _r2(squared, X)
     statistic = n * r2
     return _chi2(name, null, statistic, k - 1)
 
@@ -110,7 +121,8 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
         return _absent(name, null, "needs a constant and a regressor")
     # Products of shifted and scaled columns span the same space, and leave more digits.
     root = np.sqrt(n)
-    regressors = _unit(X) * root
+    unit = _unit(X)
+    regressors = unit * root
     constant = np.ones(n)
     scaled = np.column_stack([constant, regressors])
     columns = scaled.shape[1]
@@ -131,7 +143,8 @@ def durbin_watson(u: np.ndarray) -> Diagnostic:
     """
     steps = np.diff(u)
     total = u @ u
-    squares = np.sum(steps**2)
+    squared = steps**2
+    squares = np.sum(squared)
     statistic = squares / total
     return Diagnostic("durbin_watson", "no serial correlation at lag 1", float(statistic))
 
@@ -141,11 +154,14 @@ def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
     name = "breusch_godfrey"
     null = "no serial correlation"
     n, k = X.shape
-    least = k + lags + 1
+    parameters = k + lags
+    least = parameters + 1
     if lags < 1 or n <= least:
-        return _absent(name, null, f"{n} rows are too few")
+        few = f"{n} rows are too few"
+        return _absent(name, null, few)
     before = np.zeros(lags)
-    padded = np.concatenate([before, u])
+    both = [before, u]
+    padded = np.concatenate(both)
     own_lags = _lagged(padded, lags)
     constant = np.ones(n)
     regressors = np.column_stack([X, constant, *own_lags])
@@ -171,19 +187,24 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
     null = "no serial correlation"
     n = len(u)
     if lags < 1:
-        return _absent(name, null, f"{n} rows are too few")
+        few = f"{n} rows are too few"
+        return _absent(name, null, few)
     if _steady(u):
         return _absent(name, null, STEADY)
-    e = u - u.mean()
-    j = np.arange(1, lags + 1)
+    mean = u.mean()
+    e = u - mean
+    after_last = lags + 1
+    j = np.arange(1, after_last)
     products = np.zeros(lags)
     for lag in range(1, lags + 1):
         later = e[lag:]
         earlier = e[:-lag]
         products[lag - 1] = later @ earlier
-    r = products / (e @ e)
+    variation = e @ e
+    r = products / variation
     rows = n - j
-    shares = r**2 / rows
+    squared = r**2
+    shares = squared / rows
     total = np.sum(shares)
     statistic = n * (n + 2) * total
     return _chi2(name, null, statistic, lags)
@@ -193,13 +214,16 @@ def arch_lm(u: np.ndarray, lags: int) -> Diagnostic:
     """n R^2 of u^2 on its own lags, ~ chi2(lags): volatility in clusters (Engle 1982)."""
     name = "arch_lm"
     null = "no clusters of volatility"
-    n = len(u) - lags
+    rows = len(u)
+    n = rows - lags
     if lags < 1 or n <= lags + 1:
-        return _absent(name, null, f"{len(u)} rows are too few")
+        few = f"{len(u)} rows are too few"
+        return _absent(name, null, few)
     squares = u**2
     own_lags = _lagged(squares, lags)
     constant = np.ones(n)
-    regressors = np.column_stack([constant, *own_lags])
+    columns = [constant, *own_lags]
+    regressors = np.column_stack(columns)
     own_squares = squares[lags:]
     r2 = _r2(own_squares, regressors)
     statistic = n * r2
@@ -243,20 +267,23 @@ def _regressed(y: np.ndarray, X: np.ndarray) -> tuple[float, int]:
     """
     Z = _unit(X)
     basis, triangle, _ = qr(Z, mode="economic", pivoting=True)
-    sizes = np.abs(np.diag(triangle))
+    diagonal = np.diag(triangle)
+    sizes = np.abs(diagonal)
     smallest = max(Z.shape) * EPSILON * sizes.max(initial=0.0)
     independent = sizes > smallest
     rank = int(independent.sum())
     if _steady(y):
         return NAN, rank
-    centred = y - y.mean()
+    mean = y.mean()
+    centred = y - mean
     explained = basis[:, independent].T @ centred
     return float(explained @ explained) / float(centred @ centred), rank
 
 
 def _steady(y: np.ndarray) -> bool:
     """Whether y varies by rounding noise only."""
-    return bool(flat(y, relative=COMPUTED))
+    is_flat = flat(y, relative=COMPUTED)
+    return bool(is_flat)
 
 
 def _unit(X: np.ndarray) -> np.ndarray:
@@ -273,7 +300,8 @@ def _chi2(name: str, null: str, statistic: float, df: int) -> Diagnostic:
     """A statistic that is chi2(df) under the null; absent where it is NaN."""
     if np.isnan(statistic):
         return _absent(name, null, STEADY)
-    p_value = float(chdtrc(df, statistic))
+    tail = chdtrc(df, statistic)
+    p_value = float(tail)
     return Diagnostic(name, null, float(statistic), p_value, df)
 
 

@@ -73,24 +73,30 @@ def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> W
         NotEstimable: R V R' is singular, so that the restrictions cannot be tested together.
     """
     R = restriction.R
-    gap = R @ b - restriction.q
+    of_estimates = R @ b
+    gap = of_estimates - restriction.q
     m = len(gap)
-    covariance = R @ V @ R.T
+    half = R @ V
+    covariance = half @ R.T
     variance = np.diag(covariance)
-    tiny = np.finfo(float).tiny
+    precision = np.finfo(float)
+    tiny = precision.tiny
     positive = np.maximum(variance, tiny)
     scale = np.sqrt(positive)
     scales = np.outer(scale, scale)
     correlations = covariance / scales
-    errors = np.sqrt(np.diag(V))
-    without_cancelling = np.abs(R) @ errors
+    variances = np.diag(V)
+    errors = np.sqrt(variances)
+    sizes = np.abs(R)
+    without_cancelling = sizes @ errors
     cancelled = variance <= CANCELLED * without_cancelling**2
     rank = np.linalg.matrix_rank(correlations)
     if cancelled.any() or rank < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
     t = gap / scale
     solution = np.linalg.solve(correlations, t)
-    chi2 = float(t @ solution)
+    squared_length = t @ solution
+    chi2 = float(squared_length)
     f = chi2 / m
     if np.isinf(df):
         p_value = float(chdtrc(m, m * f))

@@ -61,7 +61,8 @@ class Solution:
     def df(self) -> int:
         """Degrees of freedom of the residuals, n - k."""
         n = len(self.u)
-        return n - len(self.b)
+        coefficients = len(self.b)
+        return n - coefficients
 
     @property
     def r2(self) -> float:
@@ -103,15 +104,19 @@ def solve(
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     _refuse_collinear(R, terms)
-    R_inverse = solve_triangular(R, np.eye(k))
+    identity = np.eye(k)
+    R_inverse = solve_triangular(R, identity)
     inverse = R_inverse / length[:, None]
     projected = Q.T @ y
     b = inverse @ projected
-    u = y - X @ b
+    fitted = X @ b
+    u = y - fitted
     bread = inverse @ inverse.T
     leverage = np.sum(Q * Q, axis=1)
-    ssr = float(u @ u)
-    tss = float(centred @ centred)
+    squares = u @ u
+    ssr = float(squares)
+    centred_squares = centred @ centred
+    tss = float(centred_squares)
     size_of_terms = float(np.sum((X * b) ** 2))
     size = max(tss, size_of_terms)
     exact = explained(ssr, n, size, given)
@@ -122,12 +127,14 @@ def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
     """Refuse columns that do not vary beside a constant, or are zero without one."""
     if constant:
         still = flat(X)
-        still[terms.index("const")] = False
+        place = terms.index("const")
+        still[place] = False
     else:
         zero = X == 0.0
         still = zero.all(axis=0)
     if still.any():
-        still_terms = np.array(terms)[still]
+        all_terms = np.array(terms)
+        still_terms = all_terms[still]
         names = ", ".join(still_terms)
         verb = "is" if still.sum() == 1 else "are"
         raise NotEstimable(f"{names} {verb} constant")
@@ -151,7 +158,8 @@ def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
 def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:
     _, singular, right = np.linalg.svd(R)
     largest = singular[0]
-    null = singular <= RANK_TOLERANCE * largest
+    least = RANK_TOLERANCE * largest
+    null = singular <= least
     if null.any():
         names = collinear_terms(right[null], terms)
         listed = ", ".join(names)
@@ -163,5 +171,6 @@ def collinear_terms(combinations: np.ndarray, terms: Sequence[str]) -> list[str]
     sizes = np.abs(combinations)
     weights = sizes.max(axis=0)
     largest = weights.max()
-    takes_part = weights > TAKES_PART * largest
+    least = TAKES_PART * largest
+    takes_part = weights > least
     return [term for term, takes in zip(terms, takes_part, strict=True) if takes]

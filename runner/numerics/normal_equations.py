@@ -56,8 +56,10 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     mean, length, correlations = _standardised(M, w)
     of_columns = M[:, 1:, 1:]
     squares = np.einsum("ujj->uj", of_columns)
-    enough_rows = n > K + 1
-    sound = enough_rows & _kept(length, squares)
+    parameters = K + 1
+    enough_rows = n > parameters
+    keeps_digits = _kept(length, squares)
+    sound = enough_rows & keeps_digits
     finite = np.isfinite(correlations)
     sound &= finite.all(axis=(1, 2))
     mean_from_zero = mean + point
@@ -110,7 +112,8 @@ def _standardised(M: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     positive = np.maximum(variation, 0.0)
     length = np.sqrt(positive)
     lengths = length[:, :, None] * length[:, None, :]
-    return mean, length, centred / lengths
+    correlations = centred / lengths
+    return mean, length, correlations
 
 
 def _kept(length: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -119,10 +122,14 @@ def _kept(length: np.ndarray, squares: np.ndarray) -> np.ndarray:
     Length (U, P - 1) of the centred columns, and their sums of squares (U, P - 1) before.
     """
     varies = length**2 > KEPT * squares
-    not_small = squares > LARGEST**-2
-    not_large = squares < LARGEST**2
-    kept = varies & not_small & not_large
-    return np.asarray(kept.all(axis=1))
+    least = LARGEST**-2
+    not_small = squares > least
+    most = LARGEST**2
+    not_large = squares < most
+    varies_enough = varies & not_small
+    kept = varies_enough & not_large
+    kept_in_all = kept.all(axis=1)
+    return np.asarray(kept_in_all)
 
 
 def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -134,7 +141,8 @@ def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.nda
         root = np.sqrt(n)
         spread = length / root[:, None]
     rounding = near_rounding(spread, mean)
-    return np.asarray(rounding.any(axis=1))
+    any_rounding = rounding.any(axis=1)
+    return np.asarray(any_rounding)
 
 
 def _conditioned(R: np.ndarray) -> np.ndarray:
@@ -146,7 +154,8 @@ def _conditioned(R: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             inverse = np.linalg.inv(R)
             condition = _norm(R) * _norm(inverse)
-            far = condition < 1.0 / CONDITION
+            least = 1.0 / CONDITION
+            far = condition < least
     except np.linalg.LinAlgError:
         far = np.zeros(len(R), dtype=bool)
     near = np.flatnonzero(~far)

@@ -104,7 +104,8 @@ def winsorise(cross: Cross, *, limit: Limit = 0.01) -> np.ndarray:
     for x in np.moveaxis(cross.X, 2, 0):
         frame = pd.DataFrame(x)
         low = frame.quantile(limit, axis=1).to_numpy()[:, None]
-        high = frame.quantile(1.0 - limit, axis=1).to_numpy()[:, None]
+        edge = frame.quantile(1.0 - limit, axis=1)
+        high = edge.to_numpy()[:, None]
         columns.append(np.clip(x, low, high))
     return np.stack(columns, axis=2)
 
@@ -125,7 +126,8 @@ def log(cross: Cross) -> np.ndarray:
     log-normal target, which is below its mean.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.where(cross.X > 0.0, cross.X, np.nan))
+        positive = np.where(cross.X > 0.0, cross.X, np.nan)
+        return np.log(positive)
 
 
 @declares(by_date=True, writes=False)

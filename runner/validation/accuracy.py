@@ -24,13 +24,15 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
     size = np.sqrt(mean_square)
 
     def made_of_quotients() -> Any:
-        return of_quotients(y).all(axis=-1)
+        has_quotient = of_quotients(y)
+        return has_quotient.all(axis=-1)
 
     nothing = rounding_alone(left, size, COMPUTED, made_of_quotients)
     error = y - prediction
     unexplained = np.sum(error**2, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = 1.0 - unexplained / total
+        unexplained_share = unexplained / total
+        r2 = 1.0 - unexplained_share
     return _number(np.where(nothing, NAN, r2))
 
 
@@ -43,7 +45,8 @@ def rmse(y: np.ndarray, prediction: np.ndarray) -> Any:
 
 def mae(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Mean absolute error, in units of the target."""
-    error = np.abs(y - prediction)
+    difference = y - prediction
+    error = np.abs(difference)
     return _number(np.mean(error, axis=-1))
 
 
@@ -54,7 +57,8 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> Any:
     nothing.
     """
     positive = (y > 0.0).all(axis=-1)
-    error = np.abs(y - prediction)
+    difference = y - prediction
+    error = np.abs(difference)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = error / y
     return _number(np.where(positive, np.mean(shares, axis=-1), NAN))
@@ -81,7 +85,9 @@ def hit_rate(y: np.ndarray, prediction: np.ndarray) -> Any:
     """
     missing = np.isnan(prediction).any(axis=-1)
     of_zero_and_one = np.isin(y, (0.0, 1.0)).all(axis=-1) & y.any(axis=-1)
-    hits = np.sign(y) == np.sign(prediction)
+    sign = np.sign(y)
+    sign_foretold = np.sign(prediction)
+    hits = sign == sign_foretold
     return _number(np.where(missing | of_zero_and_one, NAN, np.mean(hits, axis=-1)))
 
 
@@ -110,4 +116,5 @@ def _centred(values: np.ndarray) -> np.ndarray:
 
 def _number(values: Any) -> Any:
     """A number where there is one set of rows, else the array."""
-    return np.asarray(values)[()]
+    array = np.asarray(values)
+    return array[()]

@@ -117,7 +117,8 @@ class UsableRows(NamedTuple):
     @classmethod
     def every(cls, dates: pd.DatetimeIndex) -> UsableRows:
         """All rows, which follow each other in the panel."""
-        rows = np.arange(len(dates))
+        dates_in_all = len(dates)
+        rows = np.arange(dates_in_all)
         return cls(dates, rows, rows)
 
     def before(self, start: int, purge: int) -> int:
@@ -135,7 +136,8 @@ class UsableRows(NamedTuple):
         mask = np.zeros(R, dtype=bool)
         for start, until in parts:
             lowest = self.in_panel[start] - before
-            highest = self.in_panel[until - 1] + after
+            last_tested = until - 1
+            highest = self.in_panel[last_tested] + after
             first = np.searchsorted(self.in_panel, lowest, side="left")
             end = np.searchsorted(self.in_panel, highest, side="right")
             mask[first:end] = True
@@ -155,7 +157,8 @@ class UsableRows(NamedTuple):
     def located(self, fold: Fold, horizon: int) -> Fold:
         """A fold of positions among the R rows, as one of positions among the T rows."""
         test = self.bridged(fold.test)
-        reach = max(horizon - 1, 0)
+        rows_before = horizon - 1
+        reach = max(rows_before, 0)
         tests = runs(fold.test)
         near = self.near(tests, reach, reach)
         near_training = near[fold.train]
@@ -224,10 +227,13 @@ def carve(
     near = rows.near(around, gaps.purge, gaps.purge)
     purge = free & near
     within_embargo = rows.near(around, 0, gaps.purge + gaps.embargo)
-    embargo = free & ~purge & within_embargo
-    reach = max(gaps.horizon - 1, 0)
+    unpurged = free & ~purge
+    embargo = unpurged & within_embargo
+    rows_before = gaps.horizon - 1
+    reach = max(rows_before, 0)
     shares_a_return = rows.near(around, reach, reach)
-    train = free & ~purge & ~embargo
+    left = free & ~purge
+    train = left & ~embargo
     leaks = train & shares_a_return
     leaking = int(leaks.sum())
     counted = Fold(
@@ -257,7 +263,8 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     tests = ", ".join(parts)
     lost = f"{fold.purged} are purged"
     if fold.embargoed:
-        lost += f", {fold.embargoed} embargoed"
+        embargoed = f", {fold.embargoed} embargoed"
+        lost += embargoed
     where = f"validation.{setting}: fold {fold.name}"
     raise DataError(f"{where} tests rows {tests} and has no training row; {lost}")
 
@@ -271,7 +278,8 @@ def own_fold(given: Any, number: int, rows: int) -> Fold:
     """
     fold = _as_fold(given, number)
     for part in ("train", "test", "purge", "embargo"):
-        positions = np.asarray(getattr(fold, part))
+        rows_of_part = getattr(fold, part)
+        positions = np.asarray(rows_of_part)
         count = len(positions)
         inside = count == 0 or (positions.min() >= 0 and positions.max() < rows)
         repeats_or_falls = np.diff(positions) <= 0
@@ -331,7 +339,8 @@ def _moved(dates: pd.DatetimeIndex, row: int, n: int, unit: str) -> tuple[Any, A
     import pandas as pd
 
     months = dates.to_period("M").asi8
-    steps_on = np.diff(months) > 0
+    months_apart = np.diff(months)
+    steps_on = months_apart > 0
     one_a_month = steps_on.all()
     if unit in ("months", "years") and one_a_month:
         if unit == "years":

@@ -51,9 +51,11 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
     h = max(horizon, 1)
     overlap = h * (h - 1) / n
     effective = n + 1 - 2 * h + overlap
-    small_sample = np.sqrt(effective / n)
+    share = effective / n
+    small_sample = np.sqrt(share)
     stat = small_sample * ratio
-    degrees = max(n - 1, 1)
+    less_one = n - 1
+    degrees = max(less_one, 1)
     below = stdtr(degrees, -np.abs(stat))
     return Comparison(stat, 2.0 * below)
 
@@ -77,10 +79,12 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
     n = adjusted.shape[-1]
     stat = ratio
     if horizon <= 1:
-        share = (n - 1.0) / n
+        degrees = n - 1.0
+        share = degrees / n
         of_a_mean = np.sqrt(share)
         stat = of_a_mean * ratio
-    return Comparison(stat, ndtr(-stat))
+    p_value = ndtr(-stat)
+    return Comparison(stat, p_value)
 
 
 def _ratio(d: np.ndarray, horizon: int) -> Any:
@@ -107,5 +111,7 @@ def _ratio(d: np.ndarray, horizon: int) -> Any:
         covariance = long_run(centred[own][:, None], h - 1)
         variance[own] = covariance[0, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = mean * n / np.sqrt(variance)
+        total = mean * n
+        deviation = np.sqrt(variance)
+        ratio = total / deviation
     return np.where(flat(d, axis=-1, relative=COMPUTED), NAN, ratio)[()]

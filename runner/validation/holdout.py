@@ -63,6 +63,7 @@ def equal_parts(
     positions = np.arange(end)
     parts = np.array_split(positions, n)
     lengths = [len(part) for part in parts]
-    ends = np.cumsum(lengths).tolist()
+    reached = np.cumsum(lengths)
+    ends = reached.tolist()
     edges = [0, *ends]
     return list(pairwise(edges))

@@ -164,7 +164,8 @@ class HoldOut(Scheme):
         """The first test row, which may not be there."""
         if self.rows:
             return behind(dates, end, self.rows)
-        return _rows_up_to(dates, str(self.train_end))
+        end_text = str(self.train_end)
+        return _rows_up_to(dates, end_text)
 
     def _refused(self, part: str, rows: UsableRows, gaps: Gaps) -> str:
         """Which part has no row, and why."""
@@ -229,7 +230,8 @@ class WalkForward(Scheme):
         """Whether there are ends, and those given in rows are at least a test part apart."""
         rows = [end for end in ends if isinstance(end, int)]
         least = self.test if isinstance(self.test, int) else 1
-        shortest = min(np.diff(rows), default=least)
+        distances = np.diff(rows)
+        shortest = min(distances, default=least)
         return bool(ends) and bool(shortest >= least)
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
@@ -301,7 +303,8 @@ class WalkForward(Scheme):
         end_of_train = str(given)
         if of_a_row:
             day = dates[start - 1]
-            end_of_train += f" ({day:%Y-%m-%d})"
+            day_text = f" ({day:%Y-%m-%d})"
+            end_of_train += day_text
         rows = rows_text(start, until, dates)
         tests = f"validation.train_ends: {end_of_train} tests rows {rows}"
         if start < before:

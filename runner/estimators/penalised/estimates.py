@@ -53,7 +53,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     """
     all_terms = model.terms(panel.names)
     group = units(panel, rows, model.by)
-    estimates = nothing(group, len(all_terms))
+    number_of_terms = len(all_terms)
+    estimates = nothing(group, number_of_terms)
     # degrees of freedom are not those of least squares
     unknown = np.full(1, np.nan)
     estimates = replace(estimates, absorbed=unknown)
@@ -81,11 +82,13 @@ def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.nd
     """How many rows (U,) each unit has."""
     if source.M is not None:
         rows = source.M[:, :, 0, 0]
-        return np.asarray(rows.sum(axis=0))
+        rows_of_unit = rows.sum(axis=0)
+        return np.asarray(rows_of_unit)
     rows_of_units = []
     for unit in group:
         cells = panel.cells.of(unit.rows, unit.assets)
-        rows_of_units.append(int(cells.usable_by_date().sum()))
+        usable_cells = cells.usable_by_date().sum()
+        rows_of_units.append(int(usable_cells))
     return rows_of_units
 
 
@@ -107,8 +110,10 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
         raise DataError(
             f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {needed}"
         )
-    test = R // (FOLDS + 1)
-    first = R - FOLDS * test
+    parts_of_rows = FOLDS + 1
+    test = R // parts_of_rows
+    tested_rows = FOLDS * test
+    first = R - tested_rows
     expanding = WalkForward(test=test, first=first)
     splitter = model.folds or expanding
     try:
@@ -132,7 +137,8 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     kinds, segment = np.unique(member, axis=1, return_inverse=True)
     of_train = kinds[:F]
     of_test = kinds[F:]
-    return Parts(segment.ravel(), of_train, of_test)
+    flat_segment = segment.ravel()
+    return Parts(flat_segment, of_train, of_test)
 
 
 def _at_once(estimates: Estimates, source: Reductions) -> np.ndarray:
@@ -171,7 +177,8 @@ def _one_by_one(
             fit = partial(_fitted, source.model, parts)
             whole, b, curve = source.either(u, fit)
         except NotEstimable as error:
-            estimates.without_estimates(u, reason=str(error))
+            reason = str(error)
+            estimates.without_estimates(u, reason=reason)
             continue
         _fill(estimates, u, whole, b)
         if curve is not None:
@@ -201,7 +208,8 @@ def _fitted(
         constant, slopes = training.line(b)
         n, squared = data.squared(test, constant, slopes)
         if n:
-            errors.append(squared / n)
+            mean_squared = squared / n
+            errors.append(mean_squared)
     penalty = strength(model, penalties, whole.n)
     b = solve(whole, penalty)
     _, slopes = whole.line(b)
@@ -248,7 +256,8 @@ def _over_dates(estimates: Estimates, source: Reductions, parts: Parts) -> dict[
         position = curve.chosen(model.choice)
     except NotEstimable as error:
         for u in whole:
-            estimates.without_estimates(u, reason=str(error))
+            reason = str(error)
+            estimates.without_estimates(u, reason=reason)
         return {}
     for u, data in whole.items():
         _, slopes = lines[u]
@@ -263,12 +272,14 @@ def _dates_reduced(estimates: Estimates, source: Reductions) -> dict[int, Reduce
     """The rows of every date that has a penalised regression; the others have their reason."""
     every = np.array([True])  # a date is one segment
     whole = {}
-    for u in range(len(estimates.units)):
+    number_of_units = len(estimates.units)
+    for u in range(number_of_units):
         try:
             reduce = partial(_whole, every=every)
             whole[u] = source.either(u, reduce)
         except NotEstimable as error:
-            estimates.without_estimates(u, reason=str(error))
+            reason = str(error)
+            estimates.without_estimates(u, reason=reason)
     return whole
 
 
@@ -284,7 +295,8 @@ def _curve_over_dates(
     errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
         in_train = train[parts.segment]
-        train_dates = np.flatnonzero(in_train).tolist()
+        positions = np.flatnonzero(in_train)
+        train_dates = positions.tolist()
         known = [lines[u] for u in train_dates if u in whole]
         if not known:
             continue
@@ -293,12 +305,14 @@ def _curve_over_dates(
         slopes = np.mean(slopes_of_dates, axis=0)
         score = partial(_squared, part=every, constant=constant, slopes=slopes)
         in_test = test[parts.segment]
-        test_dates = np.flatnonzero(in_test).tolist()
+        positions_tested = np.flatnonzero(in_test)
+        test_dates = positions_tested.tolist()
         tests = [source.either(u, score) for u in test_dates]
         n = sum(rows for rows, _ in tests)
         if n:
             squared = np.sum([squares for _, squares in tests], axis=0)
-            errors.append(squared / n)
+            mean_squared = squared / n
+            errors.append(mean_squared)
     by_date = [slopes for _, slopes in lines.values()]
     spreads = [data.spread for data in whole.values()]
     terms = [np.sum(slopes != 0.0, axis=1) for slopes in by_date]

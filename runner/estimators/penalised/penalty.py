@@ -62,7 +62,8 @@ class Curve:
             L = len(self.penalties)
             return np.full(L, np.nan)
         deviation = self.errors.std(axis=0, ddof=1)
-        return deviation / np.sqrt(folds)
+        root_folds = np.sqrt(folds)
+        return deviation / root_folds
 
     @property
     def least(self) -> int:
@@ -112,8 +113,10 @@ def share(model: RegressionSettings) -> float:
 def strength(model: RegressionSettings, penalties: np.ndarray, n: int) -> Penalty:
     """scikit-learn's alphas (L,) per row; of ridge it is on the sum over rows."""
     if model.estimator == "ridge":
-        none = np.zeros(len(penalties))
-        return Penalty(none, penalties / n)
+        number_of_penalties = len(penalties)
+        none = np.zeros(number_of_penalties)
+        of_a_row = penalties / n
+        return Penalty(none, of_a_row)
     absolute = share(model)
     squared = 1.0 - absolute
     l1 = penalties * absolute
@@ -136,7 +139,8 @@ def largest(model: RegressionSettings, data: Reduced) -> float:
         most = per_row / absolute
     else:
         norm = np.linalg.norm(data.A, 2) if data.A.size else 0.0
-        most = RIDGE_MOST * norm**2
+        square = norm**2
+        most = RIDGE_MOST * square
         if model.estimator != "ridge":
             most = most / data.n
     if not most > 0.0:
@@ -239,11 +243,13 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
     }
     for k, name in enumerate(terms):
         slopes = curve.slopes[:, k]
-        table[f"coef/{name}"] = slopes
+        column = f"coef/{name}"
+        table[column] = slopes
     per_sd = curve.slopes * curve.spread
     for k, name in enumerate(terms):
         slopes = per_sd[:, k]
-        table[f"per_sd/{name}"] = slopes
+        scaled_column = f"per_sd/{name}"
+        table[scaled_column] = slopes
     return pd.DataFrame(table)
 
 
@@ -308,7 +314,8 @@ def _words(
         sentences.append(
             f"The table leaves out the slopes along the path: {K:,} are more than {MOST_TERMS}."
         )
-    return [*sentences, *_at_the_edge(curves)]
+    at_the_edge = _at_the_edge(curves)
+    return [*sentences, *at_the_edge]
 
 
 def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
@@ -354,6 +361,8 @@ def _kept(
     names = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
     which = ""
     if len(curves) == 1 and names:
-        which = f" ({listed(names)})"
-    regressors = count(len(terms), "regressor")
+        names_text = listed(names)
+        which = f" ({names_text})"
+    number_of_terms = len(terms)
+    regressors = count(number_of_terms, "regressor")
     return f", which keeps {kept:.3g} of {regressors}{which}"

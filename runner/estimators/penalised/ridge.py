@@ -60,20 +60,18 @@ def ridge_of_units(
     added = penalty / variation[:, :K]
     if standardise:
         added = penalty / rows * np.ones(K)
-    identity = np.eye(K)
-    penalised = XX + identity * added[:, None, :]
-    W = half_inverse(np.where(sound[:, None, None], penalised, identity))
-    half = np.einsum("jku,uk->ju", W, Xy)
-    b = np.einsum("jku,ju->uk", W, half)
+    b = _penalised_slopes(XX, Xy, added, sound)
     tss = variation[:, K]
     with_target = np.einsum("uk,uk->u", b, Xy)
     explained = 2.0 * with_target
     fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
-    unexplained = 1.0 - explained + fitted
+    left_by_all = 1.0 - explained
+    unexplained = left_by_all + fitted
     ssr = tss * unexplained
     y_length = length[:, K:]
     x_length = length[:, :K]
-    slopes = b * y_length / x_length
+    scaled = b * y_length
+    slopes = scaled / x_length
     x_centre = centre[:, :K]
     of_means = np.einsum("uk,uk->u", slopes, x_centre)
     constant = centre[:, K] - of_means
@@ -81,13 +79,34 @@ def ridge_of_units(
     return estimates, ssr, tss, sound
 
 
+def _penalised_slopes(
+    XX: np.ndarray, Xy: np.ndarray, added: np.ndarray, sound: np.ndarray
+) -> np.ndarray:
+    """Slopes (U, K) on standardised columns; those of units that are not sound mean nothing.
+
+    Args:
+        XX, Xy: (U, K, K) and (U, K) correlations.
+        added: (U, K) or (U, 1), the penalty on the diagonal.
+    """
+    K = Xy.shape[1]
+    identity = np.eye(K)
+    penalised = XX + identity * added[:, None, :]
+    solvable = np.where(sound[:, None, None], penalised, identity)
+    W = half_inverse(solvable)
+    half = np.einsum("jku,uk->ju", W, Xy)
+    return np.einsum("jku,ju->uk", W, half)
+
+
 def sized(total: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Whether columns with these sums of squares over n rows are neither outsized nor tiny."""
-    least = n / LARGEST**2
-    most = n * LARGEST**2
+    square_of_largest = LARGEST**2
+    least = n / square_of_largest
+    square_of_largest_size = LARGEST**2
+    most = n * square_of_largest_size
     large_enough = total > least
     small_enough = total < most
-    return np.asarray(large_enough & small_enough)
+    fits = large_enough & small_enough
+    return np.asarray(fits)
 
 
 def keep_digits(
@@ -102,12 +121,16 @@ def keep_digits(
     """
     rows = n[:, None]
     of_size = sized(total, rows)
-    varies = variation > KEPT_DIGITS * total
-    spread = np.sqrt(variation / rows)
+    least = KEPT_DIGITS * total
+    varies = variation > least
+    variance = variation / rows
+    spread = np.sqrt(variance)
     rounding = near_rounding(spread, centre)
     enough = n > total.shape[1]
-    columns_keep = (of_size & varies).all(axis=1)
-    columns_vary = ~rounding.any(axis=1)
+    is_kept = of_size & varies
+    columns_keep = is_kept.all(axis=1)
+    has_rounding = rounding.any(axis=1)
+    columns_vary = ~has_rounding
     return enough & columns_keep & columns_vary
 
 
@@ -125,7 +148,8 @@ def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarr
     bound = KEPT_DIGITS * columns
     well = np.ones(len(kept), dtype=bool)
     sure = least > bound
-    unsure = np.flatnonzero(sound & ~sure)
+    is_unsure = sound & ~sure
+    unsure = np.flatnonzero(is_unsure)
     eigen = np.linalg.eigvalsh(correlations[unsure])
     smallest = eigen[:, 0]
     largest = eigen[:, -1]

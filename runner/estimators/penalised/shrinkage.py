@@ -50,7 +50,8 @@ class Reduced:
         """(K,) standard deviation (ddof 0) of the regressors; about zero without a constant."""
         length = np.linalg.norm(self.A, axis=0)
         root = np.sqrt(self.n)
-        return length / root * self.scale
+        root_length = length / root
+        return root_length * self.scale
 
     def line(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Constants (L,) and slopes (L, K) of the data, from slopes on the scaled regressors."""
@@ -63,7 +64,8 @@ class Reduced:
         """Sum of squared residuals of slopes (K,) on the scaled regressors."""
         fitted = self.A @ b
         residuals = self.z - fitted
-        return float(np.sum(residuals**2))
+        squares = residuals**2
+        return float(np.sum(squares))
 
 
 def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -> Reduced:
@@ -88,7 +90,8 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
         A = X / scale
         z = y
     if n > K + 1:
-        columns = np.column_stack([A, z])
+        both = [A, z]
+        columns = np.column_stack(both)
         triangle = np.asarray(np.linalg.qr(columns, mode="r"))
         A = triangle[:, :K]
         z = triangle[:, K]
@@ -123,7 +126,8 @@ def from_moments(
         return _from_moments(M, shift, constant, standardise)
     n = M[0, 0]
     about_shift = M[0, 1:]
-    sums = about_shift + n * shift
+    of_shift = n * shift
+    sums = about_shift + of_shift
     K = len(M) - 2
     keep = np.ones(K, dtype=bool)
     last_levels = []
@@ -170,7 +174,8 @@ def _with_last_levels(
         A[:, level] = -of_others
         if standardise and len(others):
             p = share[level]
-            variance = p * (1.0 - p)
+            other = 1.0 - p
+            variance = p * other
             scale[level] = np.sqrt(variance)
     A = A / scale
     return Reduced(A, kept.z, mean, scale, kept.target_mean, kept.n)
@@ -193,15 +198,18 @@ def _from_moments(
     total = np.diagonal(M)[1:]
     squared_mean = np.outer(mean, mean)
     about_shift = M[1:, 1:]
-    centred = about_shift - n * squared_mean
+    of_mean = n * squared_mean
+    centred = about_shift - of_mean
     diagonal = np.diagonal(centred)
     variation = np.maximum(diagonal, 0.0)
     of_size = sized(total, n)
-    varies = variation > KEPT_DIGITS * total
+    least = KEPT_DIGITS * total
+    varies = variation > least
     if not (of_size & varies).all():
         return None
     centre = mean + shift
-    spread = np.sqrt(variation / n)
+    variance = variation / n
+    spread = np.sqrt(variance)
     if near_rounding(spread, centre).any():
         return None
     products = centred if constant else about_shift
@@ -212,7 +220,8 @@ def _from_moments(
     eigen = np.linalg.eigvalsh(correlations)
     smallest = eigen[0]
     largest = eigen[-1]
-    kept = (variation / total).min()
+    kept_share = variation / total
+    kept = kept_share.min()
     if not smallest * kept > KEPT_DIGITS * largest:
         return None
     root = np.linalg.cholesky(correlations)
@@ -253,7 +262,8 @@ def refuse(
         raise NotEstimable(f"{listed} {verb} constant")
     names = ["the target", *(term for term in terms if ":" not in term)]
     columns = np.column_stack([y, X[:, ~level]])
-    sizes = np.abs(columns).max(axis=0)
+    cell_sizes = np.abs(columns)
+    sizes = cell_sizes.max(axis=0)
     smallest = 1.0 / LARGEST
     for name, size in zip(names, sizes, strict=True):
         if not smallest < size < LARGEST:

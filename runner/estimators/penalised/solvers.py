@@ -42,10 +42,12 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
     """From the singular values, for every penalty at once."""
     left, s, right = np.linalg.svd(data.A, full_matrices=False)
     K = data.A.shape[1]
-    fewer_rows = len(s) < K
+    rows_kept = len(s)
+    fewer_rows = rows_kept < K
     smallest = s[-1]
     largest = s[0]
-    collinear = smallest <= RANK_TOLERANCE * largest
+    least = RANK_TOLERANCE * largest
+    collinear = smallest <= least
     if (fewer_rows or collinear) and not l2.all():
         raise NotEstimable(
             "penalty 0 with collinear columns, or with no more rows than columns, has no one answer"
@@ -56,7 +58,8 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
         added = data.n * l2[:, None]
         shrunk = s / (s**2 + added)
     projected = left.T @ data.z
-    b = (shrunk * projected) @ right
+    coordinates = shrunk * projected
+    b = coordinates @ right
     varies = data.A.any(axis=0)
     return b * varies  # no rounding where a column has nothing
 
@@ -74,17 +77,20 @@ def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
     m = len(data.z)
     root = np.sqrt(data.n)
     lengths = np.linalg.norm(data.A, axis=0)
-    X_size = lengths.max() / root
+    longest = lengths.max()
+    X_size = longest / root
     y_length = np.linalg.norm(data.z)
     y_size = y_length / root
-    row_scale = np.sqrt(m) / root
+    root_rows = np.sqrt(m)
+    row_scale = root_rows / root
     X_factor = row_scale / X_size
     y_factor = row_scale / y_size
     A = data.A * X_factor
     z = data.z * y_factor
     sizes = X_size * y_size
     l1 = penalty.l1 / sizes
-    l2 = penalty.l2 / X_size**2
+    square = X_size**2
+    l2 = penalty.l2 / square
     unit = Penalty(l1, l2)
     if unit.l2.any():
         solvers: tuple[Solver, ...] = (_descent_to_signs, _least_angles, _descent)
@@ -106,31 +112,36 @@ def _least_angle(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """The path of an absolute penalty, which is linear between its knots."""
     from sklearn.linear_model import lars_path
 
-    most_steps = 8 * sum(A.shape)
+    rows_and_columns = sum(A.shape)
+    most_steps = 8 * rows_and_columns
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of collinear columns: what comes out is checked
         least = penalty.l1.min()
         knots, _, path = lars_path(A, z, method="lasso", alpha_min=least, max_iter=most_steps)
     rising = knots[::-1]
     by_term = [np.interp(penalty.l1, rising, slopes[::-1]) for slopes in path]
-    b = np.array(by_term).T
+    terms_first = np.array(by_term)
+    b = terms_first.T
     return _without_noise(A, z, penalty.l1, b)
 
 
 def _least_angles(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """One path for every squared penalty, which is that of further rows (Zou and Hastie 2005)."""
     m, K = A.shape
-    rows_added = (m + K) / m
+    all_rows = m + K
+    rows_added = all_rows / m
     factor = np.sqrt(rows_added)
     further = np.zeros(K)
     target = np.append(z, further) * factor
     by_penalty = []
     for l1, l2 in zip(*penalty, strict=True):
         ridge_rows = np.sqrt(m * l2) * np.eye(K)
-        rows = np.vstack([A, ridge_rows])
+        both = [A, ridge_rows]
+        rows = np.vstack(both)
         rows = rows * factor
         l1_alone = np.array([l1])
-        lasso = Penalty(l1_alone, np.zeros(1))
+        no_ridge = np.zeros(1)
+        lasso = Penalty(l1_alone, no_ridge)
         b = _least_angle(rows, target, lasso)
         by_penalty.append(b[0])
     return np.array(by_penalty)
@@ -176,12 +187,15 @@ def _without_noise(A: np.ndarray, z: np.ndarray, l1: np.ndarray, b: np.ndarray) 
     """Exact zeros where a slope is rounding, and where the penalty leaves no regressor."""
     size = np.abs(b)
     sizes = size.max(axis=1, keepdims=True)
-    keep = size > NOISE * sizes
+    least = NOISE * sizes
+    keep = size > least
     products = A.T @ z
     covariances = np.abs(products)
     largest = (1.0 - NOISE) * covariances.max()
-    least_without_terms = largest / len(z)
-    keep[l1 >= least_without_terms] = False
+    rows = len(z)
+    least_without_terms = largest / rows
+    drops_all = l1 >= least_without_terms
+    keep[drops_all] = False
     return np.where(keep, b, 0.0)
 
 
@@ -193,12 +207,17 @@ def _breach(A: np.ndarray, z: np.ndarray, penalty: Penalty, b: np.ndarray) -> np
     fitted = b @ A.T
     residuals = z - fitted
     gradient = residuals @ A / n - l2 * b
-    signed = l1 * np.sign(b)
-    at_slope = np.abs(gradient - signed)
-    excess = np.abs(gradient) - l1
+    sign = np.sign(b)
+    signed = l1 * sign
+    difference = gradient - signed
+    at_slope = np.abs(difference)
+    size = np.abs(gradient)
+    excess = size - l1
     at_zero = np.maximum(excess, 0.0)
     breach = np.where(b != 0.0, at_slope, at_zero)
     products = A.T @ z
     covariances = np.abs(products)
-    largest = covariances.max() / n
-    return breach.max(axis=1) / largest
+    largest_covariance = covariances.max()
+    largest = largest_covariance / n
+    worst = breach.max(axis=1)
+    return worst / largest

@@ -86,20 +86,24 @@ def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
         effects.append(np.zeros((used, columns)))
     left = Z
     for _ in range(PASSES):
-        before = w @ left**2
+        squared = left**2
+        before = w @ squared
         steps = system.solve(left, w)
         for k, step in enumerate(steps):
             effects[k] += step
             code = groups[k].code
             left = left - step[code]
-        after = w @ left**2
-        digits_kept = after > KEPT * before
+        squared_after = left**2
+        after = w @ squared_after
+        least = KEPT * before
+        digits_kept = after > least
         if digits_kept.all():
             break
     within = _products(Z, left, w, system.absorbed, cells)
     of_sides = list(map(_of_side, groups, effects))
     cells_left = _in_cells(cells, left)
-    return Absorbed(within, cells_left, tuple(of_sides))
+    all_sides = tuple(of_sides)
+    return Absorbed(within, cells_left, all_sides)
 
 
 def _products(
@@ -110,7 +114,8 @@ def _products(
     P = Z.shape[1]
     weighted = left * w[:, None]
     S = left.T @ weighted
-    symmetric = (S + S.T) / 2.0
+    both_ways = S + S.T
+    symmetric = both_ways / 2.0
     y = Z[:, -1]
     mean = np.average(y, weights=w)
     deviation = y - mean
@@ -146,7 +151,8 @@ def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
     cells = np.bincount(codes, minlength=size)
     used = np.flatnonzero(cells)
     position = np.zeros(size, dtype=np.intp)
-    number = np.arange(len(used))
+    number_used = len(used)
+    number = np.arange(number_used)
     position[used] = number
     code = position[codes]
     weight = np.bincount(code, weights=w)
@@ -213,8 +219,10 @@ class _Two(NamedTuple):
             many = first
         pairs = (many.code, few.code)
         C = coo_array((w, pairs)).tocsr()
-        inverse = diags_array(1.0 / many.weight)
-        between = C.T @ inverse @ C
+        reciprocal = 1.0 / many.weight
+        inverse = diags_array(reciprocal)
+        half = C.T @ inverse
+        between = half @ C
         G = np.diag(few.weight) - between.toarray()
         pinned = _first_of_each_component(C)
         G[pinned] = 0.0
@@ -229,7 +237,8 @@ class _Two(NamedTuple):
         few = len(self.few.used)
         many = len(self.many.used)
         groups = few + many
-        return groups - len(self.pinned)
+        pinned = len(self.pinned)
+        return groups - pinned
 
     def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Effects of the first side and of the second, of the columns (n, P)."""
@@ -243,7 +252,8 @@ class _Two(NamedTuple):
         right = A - of_many
         right[self.pinned] = 0.0
         alpha = cho_solve(self.factor, right)
-        of_few = self.C @ alpha / many_weight
+        sums_of_few = self.C @ alpha
+        of_few = sums_of_few / many_weight
         delta = means - of_few
         if self.swapped:
             return [delta, alpha]
@@ -270,7 +280,8 @@ def refined_beside(solved: Solved, absorbed: Absorbed, sides: Sequence[Side]) ->
     left = absorbed.cells
     u = left.y - left.X @ solved.b
     residuals = left._replace(y=u)
-    S = absorb(residuals, sides).within.S
+    within = absorb(residuals, sides).within
+    S = within.S
     xu = S[:K, K]
     step = solved.bread @ xu
     ssr = float(S[K, K] - step @ xu)
@@ -280,7 +291,9 @@ def refined_beside(solved: Solved, absorbed: Absorbed, sides: Sequence[Side]) ->
 
 def nested(inner: np.ndarray, outer: np.ndarray) -> bool:
     """Whether every group of `inner` lies in one group of `outer`, codes (n,) of the same cells."""
-    both = np.column_stack([inner, outer])
+    columns = [inner, outer]
+    both = np.column_stack(columns)
     pairs = np.unique(both, axis=0)
     groups = np.unique(inner)
-    return len(pairs) == len(groups)
+    different = len(pairs)
+    return different == len(groups)

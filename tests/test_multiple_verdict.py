@@ -328,14 +328,14 @@ def test_strategies_that_cannot_be_judged() -> None:
         job("b", {"x": 1.0}, predictions=later),
     ]
     assert judge(apart, Bar(draws=1000)).notes[1:] == (
-        "Forecasts not compared, no row that all forecast: a, b.",
+        "Forecasts not compared (no row that all forecast): jobs a, b.",
     )
     other = [
         job(name, {"x": 1.0}, predictions=predictions(1, 0.5).assign(y=k))
         for k, name in enumerate("abc")
     ]
     assert judge(other, Bar(draws=1000)).notes[1] == (
-        "Forecasts not compared, another target than the first job: b, c."
+        "Forecasts not compared (another target than the first job): jobs b, c."
     )
     long = replace(short, strategies={"own": returns(0, 0.0)})
     alone = judge([long], Bar(draws=1000, without_result=1)).strategies

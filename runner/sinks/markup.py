@@ -171,12 +171,12 @@ def framed(frame: pd.DataFrame, caption: str, file: str) -> Html:
     """A frame as it is, with the columns that hold something; long ones folded, and cut."""
     if frame.empty:
         return Html()
-    names = [name for name in frame if name == "" or _holds_something(frame[name])]
+    names = [name for name in frame if name == "" or holds_something(frame[name])]
     columns = [column_of(frame[name].iloc[:MOST_ROWS], str(name)) for name in names]
     return tabled(columns, len(frame), caption, file)
 
 
-def _holds_something(values: pd.Series) -> bool:
+def holds_something(values: pd.Series) -> bool:
     """Whether some value is neither missing nor empty."""
     return bool((values.notna() & (values.astype(str) != "")).any())
 

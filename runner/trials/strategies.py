@@ -240,7 +240,11 @@ def _left_out(reason_of: Mapping[str, str]) -> list[str]:
     names: dict[str, list[str]] = {}
     for name, reason in reason_of.items():
         names.setdefault(reason, []).append(name)
-    return [f"Forecasts not compared, {reason}: {listed(jobs)}." for reason, jobs in names.items()]
+    sentences = []
+    for reason, jobs in names.items():
+        noun = "job" if len(jobs) == 1 else "jobs"
+        sentences.append(f"Forecasts not compared ({reason}): {noun} {listed(jobs)}.")
+    return sentences
 
 
 def _not_comparable(dates: int, bar: Bar) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONSTANT = "const"
 SCOPES = ("asset", "group")  # of units that are the same in every job
 LONGEST = 24  # characters of a choice in a heading
+MOST_LETTERS = 90  # of the headings of a printed table; of more they are the numbers of jobs
 T_DIGITS = 3  # significant digits of a t-statistic
 
 
@@ -60,9 +61,11 @@ class ByUnit:
     def texts(self, jobs: Sequence[int]) -> pd.DataFrame:
         """A row of texts per unit: estimate, stars and (t) of these jobs, by their number."""
         columns: dict[str, pd.Series] = {}
-        shown = set(jobs) & set(self.headings)
-        for job in sorted(shown):
-            heading = self.headings[job]
+        shown = sorted(set(jobs) & set(self.headings))
+        headings = {job: self.headings[job] for job in shown}
+        if len("".join(headings.values())) > MOST_LETTERS:
+            headings = {job: f"job {job}" for job in shown}
+        for job, heading in headings.items():
             columns[heading] = self._estimates_of(job).apply(_cell, axis=1)
         table = pd.DataFrame(columns, index=self._units)
         return table.fillna("").reset_index()

@@ -23,6 +23,7 @@ from runner.sinks.markup import (
     box,
     column_of,
     framed,
+    holds_something,
     joined,
     page_of,
     pairs_of,
@@ -231,7 +232,7 @@ def _page(
     board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
     failures = _readable(comparison.failures)
     parts = [
-        ("All jobs together", _sentences(verdict.words)),
+        ("Verdict", _sentences(verdict.words)),
         ("Leaderboard", board),
         ("Reading", _sentences(comparison.words)),
         ("Coefficients", _regression(regression)),
@@ -312,8 +313,9 @@ def _tests(verdict: Verdict) -> Html:
     """The tables of tests of all jobs together, and what their columns are."""
     parts = []
     for name, table in verdict.tables.items():
-        if not table.iloc[:, 1:].notna().any(axis=None):
-            continue  # jobs alone, nothing of them
+        of_jobs = table.drop(columns="job", errors="ignore")
+        if not any(holds_something(of_jobs[name]) for name in of_jobs):
+            continue
         explanation = EXPLAINED.get(name)
         if explanation:
             parts.append(tag("p", explanation, class_="note"))

@@ -17,8 +17,6 @@ from runner.sweeps.telling import machine
 from runner.text import count, number
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.schema.regression_table import TableSettings
     from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.comparison.comparison import Comparison
@@ -109,28 +107,15 @@ def _show_units(
     jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
     texts = units.texts(jobs)
     _title(console, f"{units.term} by unit (t in brackets; stars by p-values adjusted by Holm)")
-    table = _units_sheet(texts)
-    if table.wide > console.width:  # what each job chose is in the leaderboard
-        table = _units_sheet(texts.rename(columns=_without_choices))
+    table = Sheet((str(name), name == "unit") for name in texts)
+    for row in texts.head(MOST_ROWS).itertuples(index=False):
+        table.add_line(map(str, row))
     _whole(console, table)
     more = len(texts) - MOST_ROWS
     if more > 0:
         file = directory / "by_unit.csv"
         console.print(f"{count(more, 'more unit')} in {file}")
     console.lines(units.words)
-
-
-def _units_sheet(texts: pd.DataFrame) -> Sheet:
-    """The first units, a row each."""
-    table = Sheet((str(name), name == "unit") for name in texts)
-    for row in texts.head(MOST_ROWS).itertuples(index=False):
-        table.add_line(map(str, row))
-    return table
-
-
-def _without_choices(heading: str) -> str:
-    """The number of a job, without what it chose."""
-    return heading.partition(":")[0]
 
 
 def _whole(console: Page, table: Sheet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -63,6 +64,11 @@ class Fit:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     machine: object = None
     confidence: float | None = None
+
+    @property
+    def kind_of_errors(self) -> str:
+        """The covariance by its name alone, such as Driscoll-Kraay."""
+        return re.split("[,(;]", self.errors)[0].strip()
 
 
 NO_TABLE = pd.DataFrame()  # of a fit that only forecasts

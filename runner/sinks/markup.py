@@ -24,6 +24,7 @@ MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
 HOVER_WIDTH = 900  # of a picture, in the unit of the texts over it
 LETTER, LINE, MARGIN = 9.0, 16, 8  # of such a text: width of a digit, height, distance to edges
 OPEN_ROWS = 40  # longer tables are folded
+LONG = 48  # letters of a text that goes on in the next line of its cell
 TIGHT = (" %", " = ", " < ", "(t ")  # signs that no line ends at
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 POINT_SPACE = "\u2008"  # as wide as a point
@@ -187,7 +188,10 @@ def table_of(columns: list[Column], caption: str) -> Html:
     cells = []
     for column in columns:
         headings.append(tag("th", column.heading, scope="col", class_=column.kind))
-        cells.append([tag("td", text, class_=column.kind) for text in column.cells])
+        kind = column.kind
+        if max((len(text) for text in column.cells), default=0) > LONG and kind == "text":
+            kind = "text long"
+        cells.append([tag("td", text, class_=kind) for text in column.cells])
     head = tag("thead", tag("tr", *headings))
     body = tag("tbody", *(tag("tr", *row) for row in zip(*cells, strict=True)))
     table = tag("table", tag("caption", caption), head, body)
@@ -382,6 +386,7 @@ margin:4px 0}
 th,td{padding:4px 12px 4px 0;white-space:pre;text-align:right;border-bottom:1px solid var(--line)}
 th{color:var(--soft);border-bottom:1.5px solid var(--soft)} .text,caption{text-align:left}
 td i{font-style:normal;color:var(--soft);opacity:.65} td b{color:var(--bad)}
+td.long{white-space:normal;min-width:28ch;max-width:64ch}
 td.text b{color:var(--ink)}
 caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:var(--link)}
 .paper{min-width:min(340px,100%);border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}

@@ -132,8 +132,7 @@ def coefficients(report: Report) -> Any:
     note += "each on its own scale"
     if len(terms) > MOST_TERMS:
         note += f"; first {MOST_TERMS} of {len(terms)} terms"
-    of_units = report.fit.errors.partition(";")[0]
-    note += f"; errors: {of_units}"
+    note += f"; standard errors: {report.fit.kind_of_errors}"
     panel = _forest if few else _sorted
     title = f"Coefficients of {whose}"
     return _panels(report, table, drawn, title, note, panel)

@@ -79,7 +79,8 @@ def t_stats(report: Report) -> Any:
     if means.any():
         units_text = count(units, noun)
         whose = f"of the mean over {units_text}"
-    note = f"{whose}; dashed: critical value {critical:.2f}{level}; {report.fit.errors}"
+    note = f"{whose}; dashed: critical value {critical:.2f}{level}"
+    note += f"; standard errors: {report.fit.kind_of_errors}"
     t = central["t_stat"]
     size_of_t = t.abs()
     significant = size_of_t > critical

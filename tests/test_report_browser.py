@@ -104,6 +104,31 @@ SEEN = """() => {
   };
 }""".replace("LEAST", str(LEAST))
 
+# the least ratio of luminances of a text and its ground, by the formula of WCAG 2
+PALE = r"""() => {
+  const numbers = (text) => (text.match(/[\d.]+/g) || []).map(Number);
+  const over = (top, below) => [0, 1, 2].map((k) => top[3] * top[k] + (1 - top[3]) * below[k]);
+  const colour = (text) => { const [r, g, b, a = 1] = numbers(text); return [r, g, b, a]; };
+  const linear = (value) => (value <= 10.3 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = (rgb) => { const [r, g, b] = rgb.map(linear); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (node) => {
+    if (!node) return [255, 255, 255];
+    return over(colour(getComputedStyle(node).backgroundColor), ground(node.parentElement));
+  };
+  const opacity = (node) => (node ? Number(getComputedStyle(node).opacity) * opacity(node.parentElement) : 1);
+  const pale = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const around = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !around.checkVisibility() || around.closest("svg")) continue;
+    const ink = colour(getComputedStyle(around).color), below = ground(around);
+    ink[3] *= opacity(around);
+    const [dark, bright] = [light(over(ink, below)), light(below)].sort((a, b) => a - b);
+    const ratio = (bright + 0.05) / (dark + 0.05);
+    if (ratio < 4.5) pale.push(`${ratio.toFixed(2)}: ${texts.currentNode.data.trim().slice(0, 40)}`);
+  }
+  return pale.slice(0, 3);
+}"""
+
 
 @dataclass
 class Viewer:
@@ -140,6 +165,8 @@ class Viewer:
                 assert not found["outside"], (where, found["outside"])
                 assert found["over"] <= 0, (where, found["over"])
                 assert found["dark"] == (scheme == "dark"), where
+                pale = page.evaluate(PALE)
+                assert not pale, (where, pale)
                 if width == WIDTHS[0]:
                     assert len(found["widths"]) == len(letters), where
                     assert not {

@@ -341,11 +341,9 @@ NAMES = {
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--soft:#5b646d;--line:#dfe3e8;--paper:#fff;
---card:#f5f7f9;--link:#0060a0;--edge:rgba(0,0,0,.22);
---bad:#a33b00}
+--card:#f5f7f9;--link:#0060a0;--edge:rgba(0,0,0,.22);--bad:#a33b00}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#a4adb6;--line:#343b43;--paper:#14181c;
---card:#1d2329;--edge:rgba(255,255,255,.28);
---link:#6cb8f0;--bad:#ff9a62}}
+--card:#1d2329;--edge:rgba(255,255,255,.28);--link:#6cb8f0;--bad:#ff9a62}}
 *{box-sizing:border-box} h1,p,dd,td{unicode-bidi:isolate} pre{background:var(--card);padding:12px;
 margin:4px 0}
 body{margin:0;background:var(--paper);color:var(--ink);
@@ -367,8 +365,8 @@ nav ol{display:block} nav li{padding:4px 0} main{margin:0;width:100%}}
 h1{font-size:26px;line-height:1.25;margin:0 0 16px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:0}
 .badge{display:inline-block;vertical-align:middle;font-size:13px;padding:1px 10px;
-border-radius:99px;
-border:1px solid currentColor;color:var(--link)} .badge.predictive{color:var(--bad)}
+border-radius:99px;border:1px solid currentColor;color:var(--link)}
+.badge.predictive{color:var(--bad)}
 .badge.leaking{color:#fff;background:#c00000;border-color:#c00000}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px;
 margin:0 0 18px}
@@ -385,7 +383,7 @@ table{border-collapse:collapse;font-size:13px;line-height:1.35;font-variant-nume
 margin:4px 0}
 th,td{padding:4px 12px 4px 0;white-space:pre;text-align:right;border-bottom:1px solid var(--line)}
 th{color:var(--soft);border-bottom:1.5px solid var(--soft)} .text,caption{text-align:left}
-td i{font-style:normal;color:var(--soft);opacity:.65} td b{color:var(--bad)}
+td i{font-style:normal;color:var(--soft)} td b{color:var(--bad)}
 td.long{white-space:normal;min-width:28ch;max-width:64ch}
 td.text b{color:var(--ink)}
 caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:var(--link)}
@@ -413,9 +411,9 @@ figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;pa
 img{display:block;width:100%} .drawn{display:block;position:relative;min-width:620px;cursor:zoom-in}
 .zoom{position:absolute;z-index:1;opacity:0}
 .drawn:has(.zoom:focus-visible){outline:2px solid var(--link)}
-@media screen{figure .scroll:has(.zoom:checked){position:fixed;inset:0;z-index:2;
-border:0;border-radius:0;
-overflow:auto;padding:12px} .drawn:has(.zoom:checked){width:1980px;margin:auto;cursor:zoom-out}
+@media screen{figure .scroll:has(.zoom:checked){position:fixed;inset:0;z-index:2;border:0;
+border-radius:0;overflow:auto;padding:12px}
+.drawn:has(.zoom:checked){width:1980px;margin:auto;cursor:zoom-out}
 .drawn:has(.zoom:checked)::after{content:"click to close";position:fixed;top:4px;right:20px;
 padding:3px 10px;border-radius:8px;background:var(--card);color:var(--ink);font-size:13px}
 body:has(.zoom:checked){overflow:hidden}}

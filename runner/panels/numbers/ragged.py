@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from runner.data.fields import Listings
-from runner.numerics.moments import of_block
+from runner.numerics.moments import halves, of_block
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
@@ -322,26 +322,45 @@ class Ragged:
             rows = slice(self.starts[dates.start], self.starts[dates.stop])
             self._add_moments_of_assets(M, columns, point, rows, cells)
 
+    def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
+        """Moments (T, P, P) of dates, each the product of its rows; two halves side by side."""
+
+        def of_dates(dates: slice) -> np.ndarray:
+            return self._moments_of_some_dates(columns, point, dates)
+
+        return np.concatenate(halves(self.shape[0], of_dates, least=2))
+
     # columns too large for products are not sound, and go to the rows
     @np.errstate(over="ignore", invalid="ignore")
-    def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
-        """Moments (T, P, P) of dates, each the product of its rows."""
-        X = self.columns(columns)
-        T, P = self.shape[0], X.shape[1] + 2
-        M = np.zeros((T, P, P))
-        for t in range(T):
+    def _moments_of_some_dates(
+        self, columns: Sequence[int], point: np.ndarray, dates: slice
+    ) -> np.ndarray:
+        """Moments (dates, P, P) of these dates."""
+        features = self.columns(columns).T
+        P = len(features) + 2
+        M = np.zeros((dates.stop - dates.start, P, P))
+        most = int(np.diff(self.starts[dates.start : dates.stop + 1]).max(initial=0))
+        buffer = np.empty((P - 1) * most)
+        for m, t in zip(M, range(dates.start, dates.stop), strict=True):
             rows = slice(self.starts[t], self.starts[t + 1])
-            used = rows.start + np.flatnonzero(self.valid[rows])
-            z = np.column_stack([X[used], self.y[used]])
-            z -= point[t if len(point) > 1 else 0]
+            used = np.flatnonzero(self.valid[rows])
+            # a column of the regression is a line here, as its numbers lie together in memory
+            z = buffer[: (P - 1) * len(used)].reshape(P - 1, len(used))
+            if len(used) == rows.stop - rows.start:
+                z[:-1] = features[:, rows]
+                z[-1] = self.y[rows]
+            else:
+                np.take(features[:, rows], used, axis=1, out=z[:-1], mode="clip")
+                np.take(self.y[rows], used, out=z[-1], mode="clip")
+            z -= point[t if len(point) > 1 else 0].T
+            m[0, 0] = len(used)
             weighted = z
-            M[t, 0, 0] = len(used)
             if self.weights is not None:
-                w = self.weights[used]
-                weighted = z * w[:, None]
-                M[t, 0, 0] = w.sum()
-            M[t, 0, 1:] = weighted.sum(axis=0)
-            M[t, 1:, 1:] = weighted.T @ z
+                w = self.weights[rows][used]
+                weighted = z * w
+                m[0, 0] = w.sum()
+            m[0, 1:] = weighted.sum(axis=1)
+            m[1:, 1:] = z @ weighted.T
         M[:, 1:, 0] = M[:, 0, 1:]
         return M
 

@@ -20,16 +20,31 @@ from runner.schema.settings import (
 )
 from runner.validation.splitters import Splitter
 
-PENALISED = ("ridge", "lasso", "elastic_net")
+
+@dataclass(frozen=True)
+class Behind:
+    """What is behind an estimator.
+
+    Attributes:
+        module: of `runner.estimators`, whose function `estimate` it is.
+        penalised: whether it is biased on purpose, and has no errors.
+        own_errors: the errors that it makes by itself, in words; empty where they are those of
+            `model.cov`.
+    """
+
+    module: str
+    penalised: bool = False
+    own_errors: str = ""
 
 
-# Module of `runner.estimators` whose function `estimate` is behind each estimator.
+# Adding an estimator is adding its module and a line: which settings go with it, and the words on
+# its errors, follow.
 ESTIMATORS = {
-    "ols": "estimation",
-    "ridge": "penalised.estimates",
-    "lasso": "penalised.estimates",
-    "elastic_net": "penalised.estimates",
-    "logit": "logit",
+    "ols": Behind("estimation"),
+    "ridge": Behind("penalised.estimates", penalised=True),
+    "lasso": Behind("penalised.estimates", penalised=True),
+    "elastic_net": Behind("penalised.estimates", penalised=True),
+    "logit": Behind("logit"),
 }
 WITH_EFFECTS = "fixed_effects"  # the module of least squares with fixed effects
 
@@ -283,10 +298,11 @@ def _of_labels(model: RegressionSettings) -> list[str]:
 def _of_estimators(model: RegressionSettings) -> list[str]:
     """Settings that the estimator cannot go with."""
     given = f"estimator={model.estimator}"
-    penalised = model.estimator in PENALISED
+    behind = ESTIMATORS.get(model.estimator, ESTIMATORS["ols"])  # an unknown name is said elsewhere
     mistakes = []
-    if not penalised:
-        only = f"given with {given}; allowed: with estimator=ridge, lasso, elastic_net only"
+    if not behind.penalised:
+        penalised = [name for name, other in ESTIMATORS.items() if other.penalised]
+        only = f"given with {given}; allowed: with estimator={', '.join(penalised)} only"
         settings = {"penalty": model.penalty, "folds": model.folds}
         mistakes += [f"{name}: {only}" for name, value in settings.items() if value is not None]
     if model.penalty is not None and model.folds is not None:
@@ -298,7 +314,11 @@ def _of_estimators(model: RegressionSettings) -> list[str]:
         only = f"given with {given}; allowed: with estimator=ols only"
         of_ols = {"effects": model.effects, "weights": model.weights}
         mistakes += [f"{name}: {value} {only}" for name, value in of_ols.items() if value]
-    if penalised and model.cov != "nonrobust":
+    if behind.own_errors and model.cov != "nonrobust":
+        mistakes.append(
+            f"cov: {model.cov} given with {given}, which has errors of its own; allowed: nonrobust"
+        )
+    if behind.penalised and model.cov != "nonrobust":
         mistakes.append(
             f"cov: {model.cov} given with {given}, which has no errors; allowed: with ols and logit"
         )

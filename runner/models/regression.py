@@ -11,7 +11,6 @@ import numpy as np
 from runner.errors import DataError, unknown
 from runner.estimators.settings import (
     ESTIMATORS,
-    PENALISED,
     WITH_EFFECTS,
     RegressionSettings,
     component_names,
@@ -107,7 +106,7 @@ class Regression(RegressionSettings, Model):
         levels = []
         for group in self.dummies:
             names = list(grouping.get(group).values)
-            if self.constant and self.estimator not in PENALISED:
+            if self.constant and not ESTIMATORS[self.estimator].penalised:
                 names = names[1:]  # all of them would be collinear with the constant
             levels += [f"{group}:{name}" for name in names]
         chosen = panel.names if self.regressors is None else self.regressors
@@ -283,5 +282,7 @@ def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], E
     """The function `estimate` of a module, which is imported only where it is used."""
     from importlib import import_module
 
-    module = WITH_EFFECTS if model.absorbed else ESTIMATORS[model.estimator]
+    module = ESTIMATORS[model.estimator].module
+    if model.absorbed:
+        module = WITH_EFFECTS
     return import_module(f"runner.estimators.{module}").estimate

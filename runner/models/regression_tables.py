@@ -10,6 +10,7 @@ import pandas as pd
 
 from runner.errors import DataError
 from runner.estimators.estimation import Estimates, weighted
+from runner.estimators.settings import ESTIMATORS
 from runner.estimators.standard_errors import ERRORS
 from runner.models.fit import (
     HYPOTHESES,
@@ -157,9 +158,12 @@ def _covariance_in_words(model: RegressionSettings, of_units: np.ndarray) -> str
     Args:
         of_units: (U,) lags of each unit, NaN without.
     """
-    logit = model.estimator == "logit"
-    if model.estimator != "ols" and not logit:
+    behind = ESTIMATORS[model.estimator]
+    if behind.penalised:
         return f"none, {model.estimator} is biased on purpose"
+    if behind.own_errors:
+        return behind.own_errors
+    logit = model.estimator == "logit"
     errors = ERRORS[model.cov]
     different = np.unique(of_units[np.isfinite(of_units)])
     lags = "lags per unit in quality.csv"

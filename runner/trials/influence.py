@@ -58,14 +58,17 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     theirs over the estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean)
     / dates. Dates without a cell are left out. Penalised estimates and other models have none.
     """
-    from runner.estimators.settings import component_names
+    from runner.estimators.settings import ESTIMATORS, component_names
     from runner.models.regression import Regression
     from runner.panels.components import extended
 
     if not isinstance(model, Regression):
         return Influence(None, reason=f"{type(model).__name__} has no influence by date")
-    if model.estimator not in ("ols", "logit"):
+    behind = ESTIMATORS[model.estimator]
+    if behind.penalised:
         return Influence(None, reason=f"estimator={model.estimator} is biased on purpose")
+    if behind.own_errors:
+        return Influence(None, reason=f"estimator={model.estimator} has no influence by date")
     if fit.components is not None:
         added = component_names(model.components)
         names = None if model.regressors is None else [*model.regressors, *added]

@@ -27,7 +27,8 @@ from runner.validation.forecast_tests import (
     diebold_mariano,
     squared_error_gains,
 )
-from runner.validation.scores import Sample, score
+from runner.validation.sample import Sample
+from runner.validation.scores import score
 
 REL = 1e-10
 

@@ -171,7 +171,11 @@ def compare(*runs: Report | str | Path, score: str | None = None) -> Comparison:
     """
     from runner.session.comparison import of_reports
 
-    reports = [load(one) if isinstance(one, str | Path) else one for one in runs]
+    reports = []
+    for given in runs:
+        if isinstance(given, str | Path):
+            given = load(given)
+        reports.append(given)
     return of_reports(reports, score)
 
 

@@ -245,15 +245,15 @@ def summary(target: Callable[..., Any]) -> str:
 
 def _described(target: Callable[..., Any]) -> dict[str, str]:
     """What the documentation says of each setting, from its `Attributes:` or `Args:`."""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for owner in reversed(inspect.getmro(target) if inspect.isclass(target) else (target,)):
         text = inspect.getdoc(owner) or ""
         block = re.search(r"(?:Attributes|Args):\n((?:[ ]{4}.*\n?|\n)*)", text)
         for entry in re.split(r"\n(?=[ ]{4}\S)", block[1] if block else ""):
             names, colon, meaning = entry.strip().partition(": ")
             if colon:
-                found |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
-    return found
+                meanings |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
+    return meanings
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -240,8 +240,8 @@ def listing() -> str:
     """Every paper with what it needs, for a terminal."""
     lines = []
     for name in names():
-        one = paper_of(name)
-        needs = "".join(f" {setting}=FILE" for setting in one.needs)
-        lines += [f"{name}{needs}", f"    {one.title}", f"    {one.reference}"]
+        paper = paper_of(name)
+        needs = "".join(f" {setting}=FILE" for setting in paper.needs)
+        lines += [f"{name}{needs}", f"    {paper.title}", f"    {paper.reference}"]
     lines.append("python -m runner replicate NAME runs one.")
     return "\n".join(lines)

@@ -55,19 +55,19 @@ def of_rerun(
     }
 
 
-def of_audit(name: str, found: Audit) -> dict[str, Any]:
+def of_audit(name: str, audit: Audit) -> dict[str, Any]:
     """What was tried for look-ahead."""
     return {
         "name": name,
         "kind": "audit",
-        "assets": found.assets,
-        "rows": found.rows,
-        "cuts": found.cuts,
-        "seed": found.seed,
-        "warnings": found.warnings,
-        "audit": found.table,
-        "reading": found.words,
-        "leaks": found.leaks,
+        "assets": audit.assets,
+        "rows": audit.rows,
+        "cuts": audit.cuts,
+        "seed": audit.seed,
+        "warnings": audit.warnings,
+        "audit": audit.table,
+        "reading": audit.words,
+        "leaks": audit.leaks,
     }
 
 
@@ -94,9 +94,9 @@ def of_check(name: str, account: Account, directory: Path) -> dict[str, Any]:
     }
 
 
-def text(found: Mapping[str, Any]) -> str:
+def text(content: Mapping[str, Any]) -> str:
     """The object in one line."""
-    return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_plain(content), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -273,10 +273,10 @@ def _in_short(report: Report) -> dict[str, list[str]]:
     return short
 
 
-def say(found: Mapping[str, Any], form: Form) -> None:
+def say(content: Mapping[str, Any], form: Form) -> None:
     """One JSON object, or nothing."""
     if form == "json":
-        print(machine.text(found))
+        print(machine.text(content))
 
 
 def show_rerun(
@@ -308,15 +308,15 @@ def show_rerun(
     console.print(f"Files: {directory}\nMLflow run: {again}")
 
 
-def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
+def show_audit(name: str, audit: Audit, form: Form = "tables") -> None:
     """Print what was tried of each column, and the verdict."""
     if form in ("json", "quiet"):
-        return say(machine.of_audit(name, found), form)
+        return say(machine.of_audit(name, audit), form)
     console = Page()
     table = _table(
         "what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict"
     )
-    for row in found.table.itertuples():
+    for row in audit.table.itertuples():
         has_date = row.first_date is not None and row.first_date == row.first_date
         cells = [
             row.what,
@@ -332,7 +332,7 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     table.columns[1].overflow = "fold"
     table.columns[-1].no_wrap = False
     console.print(table)
-    console.lines(found.words)
+    console.lines(audit.words)
 
 
 def _in_words(told: Mapping[str, Sequence[str]]) -> Table:

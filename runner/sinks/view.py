@@ -105,7 +105,8 @@ class View:
 
     def _charts(self) -> dict[str, Any]:
         sections = [
-            _section(f"section-{at}", one.name, one.columns) for at, one in enumerate(self.sections)
+            _section(f"section-{at}", section.name, section.columns)
+            for at, section in enumerate(self.sections)
         ]
         cards = [
             {**card, "metricSectionId": f"section-{at}"}

@@ -35,18 +35,18 @@ def regression_table(
         return None
     every = [*runs, *others]
     estimates = compared(plan, every)
-    found = judged(plan, every, estimates)
+    tests_judged = judged(plan, every, estimates)
     decimals = _decimals(plan, estimates, settings)
     panels = []
     for number, panel in enumerate(plan.panels):
         title = _title(panel.title, number, len(plan.panels))
-        lines = [_line(line, estimates, found, decimals, settings) for line in panel.lines]
+        lines = [_line(line, estimates, tests_judged, decimals, settings) for line in panel.lines]
         panels.append(Panel(title, tuple(lines), _feet(panel, runs, estimates, settings)))
     headings = _headings(plan, runs)
     columns = [heading.number or heading.name for heading in headings]
     targets = {run.target: None for run in runs if run.target}
     title = settings.title or _of_targets(list(targets))
-    sentences = notes(plan, runs, estimates, found, columns, settings)
+    sentences = notes(plan, runs, estimates, tests_judged, columns, settings)
     return RegressionTable(source, title, headings, tuple(panels), tuple(sentences))
 
 
@@ -107,7 +107,7 @@ def _estimate(estimates: Mapping[Place, Estimates], place: Place, term: str) -> 
 def _line(
     line: PlannedLine,
     estimates: Mapping[Place, Estimates],
-    found: Judged,
+    tests_judged: Judged,
     decimals: Mapping[str, int],
     settings: TableSettings,
 ) -> Line:
@@ -118,7 +118,7 @@ def _line(
         if estimate is None:
             cells.append(Cell())
             continue
-        p_value = found.p_values.get((place, line.term), math.nan)
+        p_value = tests_judged.p_values.get((place, line.term), math.nan)
         cell = _cell(estimate, decimals[line.term], settings)
         cells.append(cell._replace(stars=stars(p_value, settings.stars)))
     return Line(line.label, tuple(cells))

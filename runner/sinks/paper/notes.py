@@ -18,7 +18,7 @@ def notes(
     plan: Plan,
     runs: Sequence[Run],
     estimates: Mapping[Place, Estimates],
-    found: Judged,
+    tests_judged: Judged,
     columns: Sequence[str],
     settings: TableSettings,
 ) -> list[str]:
@@ -30,7 +30,7 @@ def notes(
     words = [
         *_means(plan, runs, estimates),
         *_errors(plan, runs, settings),
-        *sentences(found, plan, columns, settings.stars),
+        *sentences(tests_judged, plan, columns, settings.stars),
         *plan.cut,
         *settings.notes,
     ]

@@ -77,20 +77,20 @@ def stars(p_value: float, levels: Iterable[float]) -> str:
 
 
 def sentences(
-    found: Judged, plan: Plan, columns: Sequence[str], levels: Sequence[float]
+    tests_judged: Judged, plan: Plan, columns: Sequence[str], levels: Sequence[float]
 ) -> list[str]:
     """What the stars mean, and where there are none for which reason."""
     if not levels:
         return []
     shown = _shown(plan)
     words = []
-    if any(test in found.p_values for test in shown):
-        words.append(_meaning(found, levels, len(columns)))
+    if any(test in tests_judged.p_values for test in shown):
+        words.append(_meaning(tests_judged, levels, len(columns)))
     reasons: dict[str, list[Test]] = {}
     details: dict[str, str] = {}
     for test in shown:
-        if test in found.withheld:
-            reason = found.withheld[test]
+        if test in tests_judged.withheld:
+            reason = tests_judged.withheld[test]
             kind, _, _ = reason.partition(" (")
             details.setdefault(kind, reason)
             reasons.setdefault(kind, []).append(test)
@@ -110,7 +110,7 @@ def _shown(plan: Plan) -> dict[Test, int]:
     return shown
 
 
-def _meaning(found: Judged, levels: Sequence[float], columns: int) -> str:
+def _meaning(tests_judged: Judged, levels: Sequence[float], columns: int) -> str:
     """Such as: *, ** and *** denote significance at the 10 %, 5 % and 1 % level."""
     ordered = sorted(levels, reverse=True)
     marks = [("*" * number) for number in range(1, len(ordered) + 1)]
@@ -118,8 +118,8 @@ def _meaning(found: Judged, levels: Sequence[float], columns: int) -> str:
     noun = "level" if len(ordered) == 1 else "levels"
     verb = "denotes" if len(ordered) == 1 else "denote"
     text = f"{_and(marks)} {verb} significance at the {_and(named)} {noun}"
-    if found.tests:
-        tests = count(found.tests, "test")
+    if tests_judged.tests:
+        tests = count(tests_judged.tests, "test")
         return f"{text}, by p-values adjusted by Holm (1979) for {tests}."
     if columns > 1:
         return f"{text}, each p-value as if it were the only test."

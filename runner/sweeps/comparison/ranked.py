@@ -97,9 +97,9 @@ class Ranked:
         best_first = sorted(self.outcomes, key=order)
         return tuple(best_first)
 
-    def cross_validated(self, one: Outcome) -> bool:
+    def cross_validated(self, outcome: Outcome) -> bool:
         """Whether the score of the job is no forecast: some training rows come after test rows."""
-        return one.trains_on_later_rows and self.score.startswith(FORECAST)
+        return outcome.trains_on_later_rows and self.score.startswith(FORECAST)
 
     @cached_property
     def first_block(self) -> tuple[Outcome, ...]:
@@ -133,9 +133,9 @@ class Ranked:
         ranks = within_block + later * int(forecasts)
         return ranks.astype("Int64")
 
-    def score_of(self, one: Outcome) -> float | None:
+    def score_of(self, outcome: Outcome) -> float | None:
         """What ranks the job: scores that differ by rounding only are equal."""
-        value = one.metrics.get(self.score)
+        value = outcome.metrics.get(self.score)
         if value is None:
             return None
         rounded = f"{value:.12g}"

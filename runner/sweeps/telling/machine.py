@@ -10,25 +10,25 @@ if TYPE_CHECKING:
     from runner.sweeps.comparison.comparison import Comparison
 
 
-def of_sweep(found: Comparison, verdict: Sequence[str], directory: Path) -> dict[str, Any]:
+def of_sweep(comparison: Comparison, verdict: Sequence[str], directory: Path) -> dict[str, Any]:
     """The jobs of a sweep; the verdict is null where none was passed."""
-    outcomes = found.failures["outcome"].value_counts()
+    outcomes = comparison.failures["outcome"].value_counts()
     counts = {
-        "jobs": len(found.plan.jobs),
-        "finished": len(found.outcomes),
+        "jobs": len(comparison.plan.jobs),
+        "finished": len(comparison.outcomes),
         "failed": int(outcomes.get("failed", 0)),
         "not_run": int(outcomes.get("not run", 0)),
     }
     return {
-        "name": found.plan.name,
+        "name": comparison.plan.name,
         "kind": "sweep",
-        "directory": str(found.plan.directory),
+        "directory": str(comparison.plan.directory),
         "report": str(directory),
         "counts": counts,
-        "score": found.score or None,
-        "lower_is_better": found.lower_is_better,
-        "leaderboard": found.leaderboard,
-        "failures": found.failures,
+        "score": comparison.score or None,
+        "lower_is_better": comparison.lower_is_better,
+        "leaderboard": comparison.leaderboard,
+        "failures": comparison.failures,
         "verdict": verdict[0] if verdict else None,
-        "reading": [*verdict[1:], *found.words],
+        "reading": [*verdict[1:], *comparison.words],
     }

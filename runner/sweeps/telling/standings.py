@@ -80,21 +80,21 @@ class Columns(NamedTuple):
     terms: Sequence[str]
 
 
-def standings(found: Comparison) -> list[Standing]:
+def standings(comparison: Comparison) -> list[Standing]:
     """Every job that was tried, best first; failed ones last, named so."""
-    names_by_all = _labels(found, found.names)
-    differing = varying(found)
+    names_by_all = _labels(comparison, comparison.names)
+    differing = varying(comparison)
     labels = names_by_all
     if differing:
-        labels = _labels(found, differing)
-    columns = Columns(evidence(found), shown_terms(found))
+        labels = _labels(comparison, differing)
+    columns = Columns(evidence(comparison), shown_terms(comparison))
     ranking = []
-    for position, outcome in enumerate(found.ranked):
-        standing = _finished(found, position, outcome, labels, columns)
+    for position, outcome in enumerate(comparison.ranked):
+        standing = _finished(comparison, position, outcome, labels, columns)
         ranking.append(standing)
-    keys = {job.number: job.key for job in found.plan.jobs}
-    failed = found.failures["outcome"] == "failed"
-    for number_of_job in found.failures.loc[failed, "job"]:
+    keys = {job.number: job.key for job in comparison.plan.jobs}
+    failed = comparison.failures["outcome"] == "failed"
+    for number_of_job in comparison.failures.loc[failed, "job"]:
         job = int(number_of_job)
         name = f"failed: {names_by_all[job]}"
         standing = Standing(job, keys[job], name[:LONGEST_NAME], FAILED)
@@ -102,9 +102,9 @@ def standings(found: Comparison) -> list[Standing]:
     return ranking
 
 
-def shown_terms(found: Comparison) -> list[str]:
+def shown_terms(comparison: Comparison) -> list[str]:
     """The terms with a column, at most eight: those of most jobs first, the constant last."""
-    terms = found.central["term"]
+    terms = comparison.central["term"]
     jobs_with = terms.value_counts()
     distinct = dict.fromkeys(terms)
     in_order = list(distinct)  # sorting keeps this order among equals
@@ -147,42 +147,42 @@ def estimate_text(estimate: float, error: float, p_value: float) -> str:
     return f"{rounded}{significance} ({error:.{decimals}f})"
 
 
-def evidence(found: Comparison) -> list[str]:
+def evidence(comparison: Comparison) -> list[str]:
     """The metrics that every row shows, where some job has them.
 
     They are the score, its baseline, and those of `EVIDENCE`.
     """
     present: set[str] = set()
-    for outcome in found.outcomes:
+    for outcome in comparison.outcomes:
         present.update(outcome.metrics)
-    baseline = f"{found.score}_naive"
-    wanted = dict.fromkeys((found.score, baseline, *EVIDENCE))
+    baseline = f"{comparison.score}_naive"
+    wanted = dict.fromkeys((comparison.score, baseline, *EVIDENCE))
     return [name for name in wanted if name in present]
 
 
-def varying(found: Comparison) -> dict[str, str]:
+def varying(comparison: Comparison) -> dict[str, str]:
     """The keys that differ between finished jobs, dotted, by their short names."""
-    numbers = [outcome.job.number for outcome in found.outcomes]
-    finished = found.choices.loc[numbers]
+    numbers = [outcome.job.number for outcome in comparison.outcomes]
+    finished = comparison.choices.loc[numbers]
     differing = {}
-    for name, key in found.names.items():
+    for name, key in comparison.names.items():
         values = finished[name].astype(str)
         if values.nunique() > 1:
             differing[name] = key
     return differing
 
 
-def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
+def _labels(comparison: Comparison, names: Mapping[str, str]) -> dict[int, str]:
     """What differs of each job in these keys.
 
     A chosen option stands by itself, a setting with its name.
     """
     if not names:
-        return dict(found.plan.names)
-    jobs = found.choices.index
+        return dict(comparison.plan.names)
+    jobs = comparison.choices.index
     parts: dict[int, list[str]] = {job: [] for job in jobs}
     for name, key in names.items():
-        values = [_plain(value) for value in found.choices[name]]
+        values = [_plain(value) for value in comparison.choices[name]]
         texts = value_texts(values, LONGEST_VALUE)
         if key not in CHOSEN:
             texts = [f"{name}={text}" for text in texts]
@@ -199,18 +199,22 @@ def _plain(value: Any) -> Any:
 
 
 def _finished(
-    found: Comparison, position: int, outcome: Outcome, labels: Mapping[int, str], columns: Columns
+    comparison: Comparison,
+    position: int,
+    outcome: Outcome,
+    labels: Mapping[int, str],
+    columns: Columns,
 ) -> Standing:
     """How a finished job stands, at this position among the finished, counted from 0."""
     number_of_job = outcome.job.number
-    rank = found.ranks[number_of_job]
+    rank = comparison.ranks[number_of_job]
     unranked = str(rank) in ("<NA>", "nan")
     parts = ["–" if unranked else str(rank)]
-    if found.cross_validated(outcome):
+    if comparison.cross_validated(outcome):
         parts.append("cv")
     parts.append(labels[number_of_job])
     if unranked:
-        is_ranked = found.ranks.notna()
+        is_ranked = comparison.ranks.notna()
         ranked = int(is_ranked.sum())
         rank = ranked + 1  # the runs page orders all runs
     metrics = {"rank": float(rank)}

@@ -115,7 +115,7 @@ def end_sweep(store: Store, parent: str, status: str) -> None:
 def summarise(
     store: Store,
     tags: Mapping[str, str],
-    found: Comparison,
+    comparison: Comparison,
     sentence: str,
     metrics: Mapping[str, float],
 ) -> None:
@@ -129,7 +129,7 @@ def summarise(
     """
     from mlflow.entities import Metric
 
-    files = found.plan.directory / "report"
+    files = comparison.plan.directory / "report"
     with in_one_line(store, "the jobs are logged"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
@@ -137,18 +137,18 @@ def summarise(
         if run is None:
             return
         parent = str(run.info.run_id)
-        places = standings(found)
-        links = _presented(client, run, tags, found, places)
+        places = standings(comparison)
+        links = _presented(client, run, tags, comparison, places)
         leaderboard = links[sweep_views.LEADERBOARD]
-        _newest(client, experiment, found.plan.name, leaderboard)
+        _newest(client, experiment, comparison.plan.name, leaderboard)
         names = {standing.job: standing.name for standing in places}
         curves = (files / "plots").glob("specification_curve_*.png")
         pictures = [f"plots/{path.name}" for path in sorted(curves)]
-        answer = sweep_views.headline(found, names, leaderboard)
+        answer = sweep_views.headline(comparison, names, leaderboard)
         survives = sweep_views.escaped(sweep_views.shortened(sentence))
         opening = f"{answer} {survives}"
-        caveats = [sentence, *found.words]
-        note = sweep_views.note(opening, links, found, pictures, parent, caveats)
+        caveats = [sentence, *comparison.words]
+        note = sweep_views.note(opening, links, comparison, pictures, parent, caveats)
         client.set_tag(parent, NOTE, note[:LONGEST])
         now = _milliseconds()
         logged = [Metric(name, value, now, 0) for name, value in metrics.items()]
@@ -161,7 +161,11 @@ def summarise(
 
 
 def sweep_link(
-    store: Store, tags: Mapping[str, str], found: Comparison, plugged_in: bool, keep: bool = False
+    store: Store,
+    tags: Mapping[str, str],
+    comparison: Comparison,
+    plugged_in: bool,
+    keep: bool = False,
 ) -> str:
     """The path in the UI that opens the runs page on the jobs of a sweep, best first.
 
@@ -176,11 +180,11 @@ def sweep_link(
         client = store.client()
         experiment = experiment_id(client, store)
         parent = _parent(client, experiment, tags)
-        facets = sweep_views.facets(found, tags)
+        facets = sweep_views.facets(comparison, tags)
         if parent is None or not view.known(__version__):
             return view.facets_path(experiment, facets)
-        places = standings(found)
-        links = _presented(client, parent, tags, found, places)
+        places = standings(comparison)
+        links = _presented(client, parent, tags, comparison, places)
         _relink(client, parent, links)
         first = f"{tags['sweep.id']}-{sweep_views.FIRST}"
         return _path(experiment, first, plugged_in, keep, facets)
@@ -238,7 +242,7 @@ def _presented(
     client: MlflowClient,
     parent: Any,
     tags: Mapping[str, str],
-    found: Comparison,
+    comparison: Comparison,
     places: Sequence[Standing],
 ) -> dict[str, str]:
     """Bring the runs of the sweep and its saved views up to date; links by what they are called."""
@@ -249,9 +253,9 @@ def _presented(
     sweep = tags["sweep.id"]
     metrics = _stand_all(client, _children(client, experiment, tags), places)
     day = _day(parent)
-    views = sweep_views.views(found, places, tags, day, sorted(metrics))
+    views = sweep_views.views(comparison, places, tags, day, sorted(metrics))
     if not view.known(__version__):
-        facets = sweep_views.facets(found, tags)
+        facets = sweep_views.facets(comparison, tags)
         return sweep_views.plain_links(experiment, parent_id, facets)
     for kind, saved in views.items():
         _keep(client, experiment, f"{sweep}-{kind}", saved)
@@ -321,14 +325,14 @@ def _write(client: MlflowClient, run: Any, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> None:
+def _keep(client: MlflowClient, experiment: str, key: str, saved_view: view.View) -> None:
     """Save the view under its key, unless it is there already."""
     name = f"{view.TAG}{key}"
     tags = client.get_experiment(experiment).tags
     kept = tags.get(name)
-    if kept is not None and view.same(kept, one):
+    if kept is not None and view.same(kept, saved_view):
         return
-    text = view.encoded(one, _milliseconds())
+    text = view.encoded(saved_view, _milliseconds())
     client.set_experiment_tag(experiment, name, text)
 
 

@@ -44,22 +44,22 @@ SCORES = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")
 SERIES = ("by year", "by fold")  # how series over steps begin
 
 
-def order_of(found: Comparison) -> tuple[str, bool]:
+def order_of(comparison: Comparison) -> tuple[str, bool]:
     """The column that orders the jobs, and whether it rises.
 
     Ordered by a metric that no run has, MLflow would show the newest first in silence.
     """
-    return view.RANKED if found.outcomes else view.NEWEST
+    return view.RANKED if comparison.outcomes else view.NEWEST
 
 
-def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
+def facets(comparison: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
     """Filter and order of the jobs of the sweep: what a link can say to any MLflow."""
-    jobs = View("", [], view.where(tags), order_of(found))
+    jobs = View("", [], view.where(tags), order_of(comparison))
     return jobs.facets
 
 
 def views(
-    found: Comparison,
+    comparison: Comparison,
     places: Sequence[Standing],
     tags: Mapping[str, str],
     day: str,
@@ -78,25 +78,25 @@ def views(
         name="",
         columns=[],
         where=view.where(tags),
-        order=order_of(found),
-        sections=_sections(found, set(names)),
+        order=order_of(comparison),
+        sections=_sections(comparison, set(names)),
         removed=sorted(names),
-        letters=_widths(found, places),
+        letters=_widths(comparison, places),
     )
 
     def named(name: str, columns: Sequence[str], group_by: str = "") -> View:
-        title = f"{day} {found.plan.name}: {name}"
+        title = f"{day} {comparison.plan.name}: {name}"
         return replace(shared, name=title, columns=columns, group_by=group_by)
 
-    params = [view.param(name) for name in found.params]
-    scores = [view.tag(heading(name)) for name in evidence(found)]
+    params = [view.param(name) for name in comparison.params]
+    scores = [view.tag(heading(name)) for name in evidence(comparison)]
     terms = []
-    for term in shown_terms(found):
+    for term in shown_terms(comparison):
         column = view.allowed(coefficient_heading(term))
         tag = view.tag(column)
         terms.append(tag)
     leaking = []
-    if any(outcome.about.get("leaks") for outcome in found.outcomes):
+    if any(outcome.about.get("leaks") for outcome in comparison.outcomes):
         tag_of_leaking = view.tag("leaking")
         leaking.append(tag_of_leaking)
     errors = view.tag("errors")
@@ -105,21 +105,21 @@ def views(
         TABLE: named("regression table", [*params, *terms, *scores[:2], errors]),
         CHARTS: named("charts", [*params, *scores]),
     }
-    options = [name for name in found.params if name in CHOSEN]
-    groups = options or found.params
+    options = [name for name in comparison.params if name in CHOSEN]
+    groups = options or comparison.params
     if groups:
-        numbers = [view.metric(name) for name in evidence(found)]
+        numbers = [view.metric(name) for name in evidence(comparison)]
         group = groups[0]
         saved[GROUPS] = named(f"by {group}", [*numbers, *params], group)
     return saved
 
 
-def _widths(found: Comparison, places: Sequence[Standing]) -> dict[str, int]:
+def _widths(comparison: Comparison, places: Sequence[Standing]) -> dict[str, int]:
     """Letters of the longest text of each column that shows settings or texts of the jobs."""
     widths = {}
-    for name, key in found.names.items():
+    for name, key in comparison.names.items():
         column = view.param(key)
-        choices = found.choices[name].astype(str)
+        choices = comparison.choices[name].astype(str)
         widths[column] = _longest(choices)
     for standing in places:
         for name, text in standing.tags.items():
@@ -167,9 +167,9 @@ def _columns(runs: Sequence[Any]) -> list[str]:
     return [name for name in wanted if name in present]
 
 
-def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
+def _sections(comparison: Comparison, metrics: set[str]) -> list[Section]:
     """The charts: the answer, the coefficients, what is over years and folds."""
-    score = found.score
+    score = comparison.score
     answer = []
     if score:
         bar = view.bar(score)
@@ -177,12 +177,12 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
         if score != "fit/r2" and "fit/r2" in metrics:
             scatter = view.scatter("fit/r2", score)
             answer.append(scatter)
-        axes = [key for key in varying(found).values() if key in found.params]
+        axes = [key for key in varying(comparison).values() if key in comparison.params]
         if axes:
             parallel = view.parallel(axes, [score])
             answer.append(parallel)
     bars = []
-    for term in shown_terms(found):
+    for term in shown_terms(comparison):
         metric = f"coef/{term}"
         coefficient = view.allowed(metric)
         if term != "const" and coefficient in metrics:
@@ -197,7 +197,7 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
     return [section for section in sections if section.cards]
 
 
-def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> str:
+def headline(comparison: Comparison, names: Mapping[int, str], leaderboard: str) -> str:
     """The answer in a line of Markdown: the best job, on which rows, by how much it is ahead.
 
     Args:
@@ -205,31 +205,31 @@ def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> s
         leaderboard: the path that the name of the best job links to, since MLflow shades the line
             of links.
     """
-    if not found.first_block:
-        why = f" {found.fallback}" if found.fallback else ""
+    if not comparison.first_block:
+        why = f" {comparison.fallback}" if comparison.fallback else ""
         return f"**No job has a score to rank by.**{escaped(why)}"
-    best, *others = found.first_block
-    score = float(str(found.score_of(best)))
-    without_sample, _, _ = heading(found.score).rpartition(" ")
-    metric = without_sample.removesuffix(" in") or found.score
+    best, *others = comparison.first_block
+    score = float(str(comparison.score_of(best)))
+    without_sample, _, _ = heading(comparison.score).rpartition(" ")
+    metric = without_sample.removesuffix(" in") or comparison.score
     name = escaped(names[best.job.number])
     link = f"[{name}]({leaderboard})"
-    sample = _sample(found)
+    sample = _sample(comparison)
     answer = f"**Best: {link}, {metric} {number(score)}** {sample}"
     if not others:
         return f"{answer}."
     next_best = others[0]
-    next_text = str(found.score_of(next_best))
+    next_text = str(comparison.score_of(next_best))
     next_score = float(next_text)
     distance = score - next_score
     gap = abs(distance)
     lead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
-    return f"{answer}, {lead}.{_difference(found)}"
+    return f"{answer}, {lead}.{_difference(comparison)}"
 
 
-def _difference(found: Comparison) -> str:
+def _difference(comparison: Comparison) -> str:
     """In which settings the finished jobs differ, as a sentence after another; empty for none."""
-    keys = [escaped(name) for name in varying(found)]
+    keys = [escaped(name) for name in varying(comparison)]
     if not keys:
         return ""
     rest = len(keys) - MOST_KEYS
@@ -244,10 +244,10 @@ def _difference(found: Comparison) -> str:
     return f" The jobs differ in {listed} and {last}."
 
 
-def _sample(found: Comparison) -> str:
+def _sample(comparison: Comparison) -> str:
     """Which rows the score of the best job is of."""
-    best = found.first_block[0]
-    sample, _, _ = found.score.partition("/")
+    best = comparison.first_block[0]
+    sample, _, _ = comparison.score.partition("/")
     counted = "oos/n_obs"
     if sample in ("common", "fit", "holdout"):
         counted = f"{sample}/n_obs"
@@ -258,9 +258,9 @@ def _sample(found: Comparison) -> str:
     if sample == "fit":
         return f"in sample, on the {rows} it was fitted on"
     if sample == "common":
-        jobs = len(found.outcomes)
+        jobs = len(comparison.outcomes)
         rows = f"the {rows} that all {jobs} jobs forecast"
-    if found.cross_validated(best):
+    if comparison.cross_validated(best):
         return f"cross-validated on {rows} (training rows include later ones: no forecast)"
     return f"out of sample on {rows}"
 
@@ -287,7 +287,7 @@ def shortened(sentence: str) -> str:
 def note(
     answer: str,
     links: Mapping[str, str],
-    found: Comparison,
+    comparison: Comparison,
     pictures: Sequence[str],
     parent: str,
     words: Sequence[str],
@@ -300,7 +300,7 @@ def note(
         pictures: paths of specification curves below the artifacts of the run with the id `parent`.
         words: what survives, and what one must know before comparing.
     """
-    parts = [answer.rstrip(), linked(links), table(found)]
+    parts = [answer.rstrip(), linked(links), table(comparison)]
     for path in pictures:
         address = f"get-artifact?path={quote(path)}&run_uuid={parent}"
         picture = f"![specification curve]({address})"
@@ -377,9 +377,9 @@ def again(sweep: str) -> str:
     return escaped(f" · columns and charts again: python -m runner ui --sweep {name}")
 
 
-def table(found: Comparison) -> str:
+def table(comparison: Comparison) -> str:
     """The first jobs of the leaderboard, in Markdown."""
-    board = found.leaderboard.head(BEST)
+    board = comparison.leaderboard.head(BEST)
     if board.empty:
         return ""
     heads = [escaped(heading(str(name))) for name in board]
@@ -390,7 +390,7 @@ def table(found: Comparison) -> str:
         cells = [_cell(str(name), value) for name, value in row.items()]
         rows.append(cells)
     lines = [f"| {' | '.join(cells)} |" for cells in rows]
-    jobs = len(found.leaderboard)
+    jobs = len(comparison.leaderboard)
     more = jobs - BEST
     if more > 0:
         lines.append(f"\n{count(more, 'more job')} in leaderboard.csv.")

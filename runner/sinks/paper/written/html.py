@@ -69,13 +69,13 @@ def _row(row: Row, columns: int) -> Html:
     return tag("tr", *cells, class_=row.kind)
 
 
-def statistics_html(found: Statistics | None) -> Html:
+def statistics_html(statistics: Statistics | None) -> Html:
     """Descriptive statistics and correlations, folded; nothing without."""
-    if found is None:
+    if statistics is None:
         return Html()
-    table = found.descriptive.head(MOST_ROWS)
+    table = statistics.descriptive.head(MOST_ROWS)
     names = table["variable"].tolist()
-    size = len(found.descriptive)
+    size = len(statistics.descriptive)
     variables = Column("variable", names, "text")
     descriptive = [variables]
     for name in table.columns[1:]:
@@ -84,13 +84,13 @@ def statistics_html(found: Statistics | None) -> Html:
         texts = aligned([form(value) for value in values])
         descriptive.append(Column(NAMES.get(name, name), texts))
     shown = [tabled(descriptive, size, "Rows fitted on", "tables/descriptive.csv")]
-    if found.descriptive["median"].isna().all():
+    if statistics.descriptive["median"].isna().all():
         left_out = f"Quantiles are left out of panels of more than {MOST_SORTED:,} numbers."
         shown.append(tag("p", left_out, class_="note"))
     if size <= MOST_CORRELATED:
         correlations = [variables]
         for at, name in enumerate(names):
-            correlations_of_name = found.correlations[name].tolist()
+            correlations_of_name = statistics.correlations[name].tolist()
             below = correlations_of_name[at:]
             texts = [""] * at + [f"{value:.2f}" if value == value else UNKNOWN for value in below]
             correlations.append(Column(name, texts))

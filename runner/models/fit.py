@@ -147,24 +147,31 @@ def quality_table(estimates: Estimates, cov: str) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(estimates.estimated, n - k, np.nan)
         r2, r2_uncentred = _r2(estimates)
+        r2_adjusted = 1.0 - (1.0 - r2) * (n - 1.0) / df
         r2_within = 1.0 - ssr / estimates.tss_within
+        residual_std = np.sqrt(ssr / df)
         log_likelihood = _log_likelihood(estimates)
+    deviance = -2.0 * log_likelihood
+    aic = 2.0 * k + deviance
+    log_rows = np.log(np.maximum(n, 1.0))
+    bic = k * log_rows + deviance
+    has_errors = ~np.isnan(estimates.df)
     table = {
         "scope": [unit.scope for unit in estimates.units],
         "unit": [unit.name for unit in estimates.units],
         "n_obs": n.astype(int),
         "df_resid": _whole(df),
         "r2": r2,
-        "r2_adj": 1.0 - (1.0 - r2) * (n - 1.0) / df,
+        "r2_adj": r2_adjusted,
         "r2_uncentred": r2_uncentred,
         "r2_within": r2_within,
         "f_stat": estimates.f_stat,
         "f_p_value": estimates.f_p,
-        "residual_std": np.sqrt(ssr / df),
+        "residual_std": residual_std,
         "log_likelihood": log_likelihood,
-        "aic": 2.0 * k - 2.0 * log_likelihood,
-        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * log_likelihood,
-        "cov": np.where(np.isnan(estimates.df), "", cov),
+        "aic": aic,
+        "bic": bic,
+        "cov": np.where(has_errors, cov, ""),
         "cov_lags": _whole(estimates.lags),
         "reason": estimates.reason,
     }

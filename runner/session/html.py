@@ -34,15 +34,17 @@ def report_html(
     reading: Sequence[str],
 ) -> str:
     """Title, data and standard errors, the coefficients that a run is known by, and the reading."""
+    numbers = [f"{key} {number(metrics[key])}" for key in NUMBERS if key in metrics]
     facts = {
         "Kind": about.get("kind"),
         "Data": about.get("source"),
         "Model": about.get("model"),
         "Errors": about.get("errors"),
         "Validation": about.get("validation"),
-        "Numbers": ", ".join(f"{key} {number(metrics[key])}" for key in NUMBERS if key in metrics),
+        "Numbers": ", ".join(numbers),
     }
-    named = pairs_of(((key, [str(text)]) for key, text in facts.items() if text), "facts")
+    known = [(key, [str(text)]) for key, text in facts.items() if text]
+    named = pairs_of(known, "facts")
     table = coefficients if len(coefficients) <= SHOWN else headline(coefficients)
     shown = [
         tag("h3", name),
@@ -78,15 +80,11 @@ def comparison_html(
 
 def check_html(name: str, account: Account) -> str:
     """What was read in short, what looks wrong, and the columns, units and largest returns."""
-    parts = [
-        tag("h3", f"Data: {name}"),
-        _sentences(
-            [f"{account.source}, {account.span}, {account.calendar}", *account.words],
-            SENTENCES,
-            "check.reading",
-        ),
-        _sentences(account.notes, SENTENCES, "check.account.notes"),
-    ]
+    title = tag("h3", f"Data: {name}")
+    first = f"{account.source}, {account.span}, {account.calendar}"
+    reading = _sentences([first, *account.words], SENTENCES, "check.reading")
+    notes = _sentences(account.notes, SENTENCES, "check.account.notes")
+    parts = [title, reading, notes]
     parts += [table_of(table.columns, table.heading) for table in shown(account)]
     return _framed(*parts)
 

@@ -81,6 +81,11 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
 
 def about(report: Report) -> dict[str, object]:
     """What the run was: its kind, data, code and conventions, and its reading."""
+    return {**_asked(report), **_made_from(report), **_judged(report)}
+
+
+def _asked(report: Report) -> dict[str, object]:
+    """The spec of the run, in short."""
     return {
         "name": report.name,
         "overrides": list(report.overrides),
@@ -88,6 +93,13 @@ def about(report: Report) -> dict[str, object]:
         "kind": report.kind,
         "model": _of(report.spec["model"]),
         "validation": _of(report.spec["validation"]),
+    }
+
+
+def _made_from(report: Report) -> dict[str, object]:
+    """Its data and its code, and when it ran."""
+    now = datetime.now(UTC)
+    return {
         "source": report.source,
         "fingerprint": report.fingerprint,
         "sample": report.sample,
@@ -97,11 +109,18 @@ def about(report: Report) -> dict[str, object]:
         "calendar": report.panel.calendar.words,
         "job": report.key,
         "started": report.started.isoformat(timespec="milliseconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "finished": now.isoformat(timespec="milliseconds"),
+    }
+
+
+def _judged(report: Report) -> dict[str, object]:
+    """The conventions of its numbers, and what they say."""
+    doubts = {term: reason for term, reason in report.influence.doubts.items() if reason}
+    return {
         "rows": _rows(report),
         "target": target_text(report),
         "errors": report.fit.errors,
-        "doubts": {term: why for term, why in report.influence.doubts.items() if why},
+        "doubts": doubts,
         "no_influence": report.influence.reason,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "trains_on_later_rows": report.trains_on_later_rows,

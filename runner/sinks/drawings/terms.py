@@ -202,15 +202,18 @@ def _write(axes: Any, cells: dict[str, pd.DataFrame]) -> None:
     is_known = np.isfinite(estimates)
     known_cells = np.argwhere(is_known)
     for i, j in known_cells:
+        text = number(estimates[i, j], 3).replace("-", MINUS)
+        is_dark = abs(t[i, j]) > 0.55 * BRIGHTEST
+        is_significant = p[i, j] < LEVEL
         axes.text(
             j,
             i,
-            number(estimates[i, j], 3).replace("-", MINUS),
+            text,
             ha="center",
             va="center",
-            color="white" if abs(t[i, j]) > 0.55 * BRIGHTEST else INK,
+            color="white" if is_dark else INK,
             size=size,
-            weight="bold" if p[i, j] < LEVEL else "normal",
+            weight="bold" if is_significant else "normal",
         )
 
 

@@ -126,6 +126,8 @@ def explained(override: str, error: Exception, names: Callable[[str], Sequence[s
         inner = str(getattr(error.__cause__, "full_key", ""))
         if not inner.startswith(f"{key}."):
             key = first_absent(key, names)
+            if override.startswith("~") and key.rpartition(".")[2] in names(key):
+                return f"~{key}: {key} is null already; allowed: the same without ~{key}"
             return f"{key}: {unknown(key.rpartition('.')[2], names(key))}"
         # a mapping was given, and one of its keys is new
         around = names(inner)

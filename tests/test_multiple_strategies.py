@@ -12,6 +12,7 @@ from scipy.stats import linregress, rankdata
 
 from runner.errors import DataError
 from runner.trials.losses import (
+    Losses,
     block_of,
     long_run_variance,
     losses_of,
@@ -177,13 +178,18 @@ def forecasts(seed: int, fold: str = "1") -> pd.DataFrame:
     return table.reset_index()
 
 
+def losses(tables: dict[str, pd.DataFrame]) -> Losses:
+    """The losses of these predictions, each read where it is needed."""
+    return losses_of({name: table.copy for name, table in tables.items()})
+
+
 def test_losses_are_of_the_cells_that_all_forecast() -> None:
     a, b = (
         forecasts(0).drop(index=[0, 1, 2, 7]),
         forecasts(1).drop(index=[20]).sample(frac=1.0, random_state=0),
     )
     held = pd.concat([forecasts(2)[:30], forecasts(2, "holdout")[30:]])
-    found = losses_of({"a": a, "b": b})
+    found = losses({"a": a, "b": b})
     joint = a.merge(b, on=["date", "asset"])
     for name, column in (("a", "prediction_x"), ("b", "prediction_y")):
         expected = ((joint["y_x"] - joint[column]) ** 2).groupby(joint["date"]).mean()
@@ -191,15 +197,15 @@ def test_losses_are_of_the_cells_that_all_forecast() -> None:
     expected = ((joint["y_x"] - 0.1) ** 2).groupby(joint["date"]).mean()
     np.testing.assert_allclose(found.benchmark["b"], expected, rtol=REL)
     assert list(found.ours.index) == sorted(joint["date"].unique())
-    assert len(losses_of({"a": a, "held": held}).ours) == 9  # the hold-out is left alone
+    assert len(losses({"a": a, "held": held}).ours) == 9  # the hold-out is left alone
 
 
 def test_jobs_whose_forecasts_cannot_be_compared() -> None:
     other = forecasts(1).assign(y=0.0)
     twice = pd.concat([forecasts(2), forecasts(2)])
-    found = losses_of({"a": forecasts(0), "other": other, "twice": twice, "none": forecasts(3)[:0]})
+    found = losses({"a": forecasts(0), "other": other, "twice": twice, "none": forecasts(3)[:0]})
     assert list(found.ours) == ["a"]
     reasons = ["another target than the first job", "several forecasts of a row", "no forecast"]
     assert list(found.left_out.values()) == reasons
-    apart = losses_of({"a": forecasts(0)[:30], "b": forecasts(1)[30:]})
+    apart = losses({"a": forecasts(0)[:30], "b": forecasts(1)[30:]})
     assert apart.ours.empty and set(apart.left_out.values()) == {"no row that all forecast"}

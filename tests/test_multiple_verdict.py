@@ -39,6 +39,8 @@ def job(name: str, t: dict[str, float], seed: int = 0, influence: bool = True, *
     mean = pd.DataFrame({"scope": "mean", "unit": "all", "term": list(t)} | columns)
     dates = mean.assign(scope="date", unit="2020-01-01", p_value=0.0)
     series = pd.DataFrame(psi + ts * error / 90, DATES, list(t)) if influence else None
+    if "predictions" in more:
+        more["predictions"] = more["predictions"].copy
     return Job(name, pd.concat([dates, mean], ignore_index=True), series, **more)
 
 

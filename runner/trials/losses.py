@@ -13,6 +13,8 @@ from runner.numerics.variation import COMPUTED, rounding_alone
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.trials.trial import Predictions
+
 MOST_PAIRED = 400  # models, each pair of which is compared
 SET_SIZE = 0.1  # asked of arch; the p-values do not depend on it
 NUMBERS = 20_000_000  # pairs times draws that arch holds some arrays of, 160 MB each
@@ -161,51 +163,57 @@ class Losses(NamedTuple):
     left_out: dict[str, str]
 
 
-def losses_of(predictions: Mapping[str, pd.DataFrame]) -> Losses:
+def losses_of(predictions: Mapping[str, Predictions]) -> Losses:
     """Losses of the predictions of several jobs on the cells (date, asset) that all forecast.
 
     A hold-out beside other folds is left alone. Jobs with several forecasts of a row, with none, or
-    with another target than the first, are left out.
+    with another target than the first, are left out. Each job's are read twice and not kept: once
+    for the cells, once for the losses.
     """
     import pandas as pd
 
-    from runner.validation.scores import open_rows
-
-    tables: dict[str, pd.DataFrame] = {}
+    compared: list[str] = []
     left_out = {}
     y = None
     common = pd.Index([])
-    for name, predictions_of_job in predictions.items():
-        table = open_rows(predictions_of_job).set_index(["date", "asset"])
-        table = table[["y", "prediction", "benchmark"]]
+    for name, read in predictions.items():
+        table = _cells(read)
         if not len(table):
             left_out[name] = "no forecast"
             continue
         if not table.index.is_unique:
             left_out[name] = "several forecasts of a row"
             continue
-        shared = common.intersection(table.index) if tables else table.index
+        shared = common.intersection(table.index) if compared else table.index
         if y is None:
             y = table["y"]
         elif not _same_target(table["y"].reindex(shared), y.reindex(shared)):
             left_out[name] = "another target than the first job"
             continue
-        tables[name] = table
+        compared.append(name)
         common = shared
     if not len(common):
-        no_row = dict.fromkeys(tables, "no row that all forecast")
+        no_row = dict.fromkeys(compared, "no row that all forecast")
         return Losses(pd.DataFrame(), pd.DataFrame(), left_out | no_row)
     date, dates = pd.factorize(common.get_level_values("date"), sort=True)
     ours = {}
     benchmark = {}
-    for name, table in tables.items():
-        cells = table.reindex(common)
+    for name in compared:
+        cells = _cells(predictions[name]).reindex(common)
         y = cells["y"]
         ours[name] = _mean_squares(y - cells["prediction"], date)
         benchmark[name] = _mean_squares(y - cells["benchmark"], date)
     of_ours = pd.DataFrame(ours, index=dates)
     of_benchmark = pd.DataFrame(benchmark, index=dates)
     return Losses(of_ours, of_benchmark, left_out)
+
+
+def _cells(read: Predictions) -> pd.DataFrame:
+    """Target, forecast and benchmark of each date and asset, a hold-out left alone."""
+    from runner.validation.scores import open_rows
+
+    table = open_rows(read()).set_index(["date", "asset"])
+    return table[["y", "prediction", "benchmark"]]
 
 
 def _same_target(y: pd.Series, other: pd.Series) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.trials.hurdles import Track
-    from runner.trials.trial import Bar, Job
+    from runner.trials.trial import Bar, Job, Predictions
 
 STRATEGIES = ["job", "strategy", "n_obs", "sharpe", "probabilistic", "deflated", "pbo"]
 STRATEGIES += ["spa_p_value", "mcs_p_value", "in_mcs", "reason"]
@@ -200,7 +200,7 @@ def _overfitting(table: pd.DataFrame, returns: Mapping[Key, pd.Series]) -> list[
     return [f"{text}."]
 
 
-def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar: Bar) -> list[str]:
+def _forecasts(table: pd.DataFrame, predictions: Mapping[str, Predictions], bar: Bar) -> list[str]:
     """Fill in the tests of the forecasts; notes on them."""
     from runner.trials.losses import block_of, losses_of, may_be_best, paired_draws, superior
 

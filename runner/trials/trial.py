@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Predictions = Callable[[], "pd.DataFrame"]
 NO_INFLUENCE = "estimates have no influence by date"
 
 
@@ -27,7 +28,8 @@ class Job:
         doubts: by term, why its p-value supports no verdict; a term that is absent has none.
         no_influence: why there are no contributions.
         strategies: by name, returns by date, decimals per period, out of sample, after costs.
-        predictions: as in predictions.parquet, None without.
+        predictions: reads them as in predictions.parquet, since those of a thousand runs together
+            take much memory; None without.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Job:
     doubts: Mapping[str, str] = field(default_factory=dict)
     no_influence: str = ""
     strategies: Mapping[str, pd.Series] = field(default_factory=dict)
-    predictions: pd.DataFrame | None = None
+    predictions: Predictions | None = None
 
     def doubt(self, term: str) -> str:
         """Why the term has no verdict, empty where nothing is known against one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,39 +42,46 @@ def verdict(plan: Plan) -> Verdict | None:
     forecasts = [plan.place(job) / "predictions.parquet" for job in done]
     size = sum(path.stat().st_size for path in forecasts if path.exists())
     with_forecasts = size <= MOST_BYTES
-    runs = [RunDirectory(plan.place(job)) for job in done]
     jobs = []
-    for job, run in zip(done, runs, strict=True):
+    horizon = 1
+    older = 0
+    for job in done:
+        run = RunDirectory(plan.place(job))  # of a thousand jobs none is kept with all it has read
         jobs.append(tested(str(job.number), run, with_forecasts))
-    bar = _bar(plan, done, runs)
+        horizon = max(horizon, run.about.get("horizon", 1))
+        older += _is_older(run)
+    bar = _bar(plan, done, horizon)
     try:
         judged = judge(jobs, bar)
     except ValueError as error:
         raise SpecError(f"sweep.tests: {error}") from None
-    notes = (*judged.notes, *_left_out(runs, size))
+    notes = (*judged.notes, *_left_out(older, size))
     return judged._replace(notes=notes)
 
 
-def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
+def _bar(plan: Plan, done: Sequence[Job], horizon: int) -> Bar:
     """The terms that are tested, and the trials and the horizon that they are judged at."""
     path = Path(plan.ledger)
     ledger = Ledger(path)
     families = {job.family for job in done}
     trials = sum(ledger.count(family).trials for family in families)
-    horizon = max(run.about.get("horizon", 1) for run in runs)
     elsewhere = trials - len(done)
     return Bar(
         plan.settings.tests,
         without_result=max(elsewhere, 0),
-        horizon=max(horizon, 1),
+        horizon=horizon,
         seed=plan.settings.seed,
     )
 
 
-def _left_out(runs: Sequence[RunDirectory], size: int) -> list[str]:
-    """A sentence for each thing that is not judged; `size`: bytes of all forecasts."""
+def _left_out(older: int, size: int) -> list[str]:
+    """A sentence for each thing that is not judged.
+
+    Args:
+        older: jobs that an older version has written.
+        size: bytes of all forecasts.
+    """
     notes = []
-    older = sum(_is_older(run) for run in runs)
     if older:
         notes.append(
             f"Strategies and forecasts of {count(older, 'job')} written by an older version "
@@ -95,7 +103,7 @@ def tested(name: str, run: RunDirectory, with_forecasts: bool) -> Tested:
         return Tested(name, coefficients, doubts=doubts)
     forecasts = None
     if with_forecasts and "oos/n_obs" in run.metrics:
-        forecasts = run.predictions
+        forecasts = partial(_predictions, run.path)
     return Tested(
         name,
         coefficients,
@@ -105,6 +113,11 @@ def tested(name: str, run: RunDirectory, with_forecasts: bool) -> Tested:
         _returns(run),
         forecasts,
     )
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    """The predictions of a run, read anew and not kept with it."""
+    return RunDirectory(path).predictions
 
 
 def _is_older(run: RunDirectory) -> bool:

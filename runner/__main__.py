@@ -334,7 +334,7 @@ def check(words: Sequence[str]) -> int:
 
 
 def cache(words: Sequence[str]) -> int:
-    """Print the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
+    """Print files, markets on disk and their bytes below sweep.cache; --empty removes them."""
     composer, args = _composer(words, own={"--empty": SWITCH})
     settings = composer.sweep(args.overrides)
     from runner.sweeps.cache import GIGABYTE, Cache
@@ -342,9 +342,13 @@ def cache(words: Sequence[str]) -> int:
 
     kept = Cache(Path(settings.cache), settings.cache_gb * GIGABYTE)
     entries = kept.entries()
+    markets = kept.markets()
     if args.empty:
         kept.empty()
     content = f"{count(len(entries), 'file')}, {sum(size for _, size in entries):,} bytes"
+    if markets:
+        on_disk = count(len(markets), "market")
+        content += f"; {on_disk} on disk, {sum(size for _, size in markets):,} bytes"
     print(f"{settings.cache}: {'emptied of ' if args.empty else ''}{content}")
     return 0
 

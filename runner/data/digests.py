@@ -87,7 +87,7 @@ def _feed_cells(
 
 def _same_bits(values: np.ndarray) -> memoryview:
     """The bytes of numbers: the bits of NaN differ by origin, and so do those of -0.0."""
-    numbers = np.array(values, order="C")
+    numbers = np.array(values, dtype=float, order="C")
     numbers[np.isnan(numbers)] = np.nan
     numbers += 0.0
     return numbers.data

@@ -15,6 +15,7 @@ import contextlib
 import mmap
 import os
 import pickle
+import shutil
 import stat
 import struct
 import sys
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.cache import Bench
+from runner.data.stored.folder import SUFFIX as MARKET
 from runner.errors import DataError
 from runner.record.identity import digest
 from runner.record.signature import SIGNATURE_BYTES, is_signed, signature_of
@@ -103,15 +105,26 @@ class Cache:
                 used.append((path.stat().st_mtime_ns, path, path.stat().st_size))
         return [(path, size) for _, path, size in sorted(used)]
 
+    def markets(self) -> list[tuple[Path, int]]:
+        """Markets on disk (`data.on_disk`) with their bytes, which no limit removes."""
+        sizes = []
+        for home in sorted(self.directory.glob(f"*{MARKET}")):
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append((home, sum(path.stat().st_size for path in home.iterdir())))
+        return sizes
+
     def empty(self) -> None:
-        """Remove every file, those that killed writers left too."""
+        """Remove every file and market, those that killed writers left too."""
         for path in [*self.directory.glob("*.cache"), *self.directory.glob(".*.new")]:
-            path.unlink(missing_ok=True)
+            if path.is_file():
+                path.unlink(missing_ok=True)
+        for home in [*self.directory.glob(f"*{MARKET}"), *self.directory.glob(f".*{MARKET}.*")]:
+            shutil.rmtree(home, ignore_errors=True)
 
     def _shrink(self, keep: Path) -> None:
         """Remove what lost its writer, and the files used longest ago that are too many."""
         for rest in self.directory.glob(".*.new"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 if rest.stat().st_mtime < time.time() - STALE:
                     rest.unlink()
         entries = self.entries()

@@ -16,6 +16,7 @@ from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
+from runner.data.reading.choosing import has_text
 from runner.data.reading.content import shown
 from runner.data.reading.dates.columns import read_dates
 from runner.data.reading.parsing import (
@@ -25,7 +26,6 @@ from runner.data.reading.parsing import (
     read_names,
     read_numbers,
 )
-from runner.data.reading.roles import has_text
 from runner.errors import DataError, listed
 from runner.text import number, one_line
 

@@ -99,7 +99,7 @@ class Files:
         alone = 0  # the parts before this one are read by themselves
         while done < len(self.parts):
             part = self.parts[done]
-            opened = self._first_or(done, part)
+            opened = self.opened(done, part)
             file = Path(opened.content.name).name
             present = list(map(str.strip, opened.names))
             lacking = set(optional).difference(present)
@@ -125,7 +125,7 @@ class Files:
                 if note not in self.notes:
                     notes.setdefault(note, []).append(file)
         self.notes.extend(_of_files(notes))
-        self.notes.extend(_on_unread(unread))
+        self.notes.extend(on_unread(unread))
         if len(tables) == 1:
             return tables[0]
         return pa.concat_tables(tables, promote_options="permissive")
@@ -145,7 +145,7 @@ class Files:
         rows = self._rows_of_small(first, opened.content, opened.text)
         if len(rows) < FEWEST_TOGETHER:
             return Batch(None, max(len(rows), 1))
-        own, at, texts = _places(opened, self.parts[first].said, columns, text)
+        own, at, texts = places(opened, self.parts[first].said, columns, text)
         try:
             cut = opened.text.cut(b"".join(rows), at, texts)
         except (pa.ArrowException, DataError):
@@ -157,7 +157,7 @@ class Files:
         parts = self.parts[first : first + len(rows)]
         arrays = dict(zip(own, cut.columns, strict=True))
         for name in parts[0].said:
-            arrays[name] = _repeated([part.said[name] for part in parts], counts)
+            arrays[name] = repeated([part.said[name] for part in parts], counts)
         return Batch(pa.table({name: arrays[name] for name in columns}), len(rows))
 
     def _rows_of_small(self, first: int, content: Content, text: Text) -> list[bytes]:
@@ -201,12 +201,12 @@ class Files:
         """Name of a column -> how many files have it, in the order in which they are met."""
         files: Counter[str] = Counter()
         for number, part in enumerate(self.parts):
-            names = map(str.strip, self._first_or(number, part).names)
+            names = map(str.strip, self.opened(number, part).names)
             once = dict.fromkeys([*names, *part.said])
             files.update(list(once))
         return files
 
-    def _first_or(self, number: int, part: Part) -> Opened:
+    def opened(self, number: int, part: Part) -> Opened:
         """The file of a part, the first of which is open already."""
         if number == 0:
             return self.first
@@ -407,14 +407,14 @@ def _of_files(notes: Mapping[str, Sequence[str]]) -> list[str]:
     return sentences
 
 
-def _on_unread(names: Collection[str]) -> list[str]:
+def on_unread(names: Collection[str]) -> list[str]:
     """The sentence on columns of other files that the first file lacks."""
     if not names:
         return []
     return [f"The first file has no column {listed(sorted(names))}: that of others is not read."]
 
 
-def _places(
+def places(
     table: Opened, said: Mapping[str, str], columns: Sequence[str], text: set[str]
 ) -> tuple[list[str], list[int], list[int]]:
     """The columns that a file has itself, their positions, and those of them read as text."""
@@ -426,7 +426,7 @@ def _places(
     return own, at, texts
 
 
-def _repeated(words: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray:
+def repeated(words: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray:
     """A column with each word in so many rows."""
     import numpy as np
     import pyarrow as pa
@@ -441,9 +441,9 @@ def _with_said(table: Opened, part: Part, columns: Sequence[str], text: set[str]
     """The columns of a file and of its path, by name."""
     import pyarrow as pa
 
-    own, at, texts = _places(table, part.said, columns, text)
+    own, at, texts = places(table, part.said, columns, text)
     loaded = table.load(at, texts)
     arrays = dict(zip(own, loaded.columns, strict=True))
     for name, word in part.said.items():
-        arrays[name] = _repeated([word], [len(loaded)])
+        arrays[name] = repeated([word], [len(loaded)])
     return pa.table({name: arrays[name] for name in columns})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,16 +10,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.assets import choose_assets
-from runner.data.calendar import within
 from runner.data.fields import Fields
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.cells import fields_of_cells
+from runner.data.reading.checks import choose, conflicting, in_range, on_names, repeats
 from runner.data.reading.parsing import Coded, pieces
-from runner.errors import DataError, listed, placed, unknown
+from runner.errors import DataError, placed
 
 PRICE = "close"
 RETURN = "ret"
@@ -101,13 +99,14 @@ class Long:
                 none with a price of the market asset.
         """
         keyless = int((~self._keyed).sum())
-        assets = self._choose(wanted)
+        present = self.asset.used(self._keyed)
+        assets = choose(present, self.special, wanted)
         N = len(assets)
-        special = self._special.values()
+        special = self.special.values()
         names = list(dict.fromkeys([*assets, *special]))
-        cells, repeated = self._place(names, self._in_range(start, end))
-        on, outside = self._calendar(cells, N, names)
-        series = self._series(cells, on, names)
+        cells, repeated = self.place(names, self._in_range(start, end))
+        on, outside = self.calendar(cells, N, names)
+        series = self.shared(cells, on, names)
         outside -= series.moved
         owner = self.market or "the assets"
         account = [Dropped("source row", "no date or no asset", keyless)]
@@ -123,17 +122,17 @@ class Long:
             source=self.source,
             fields=self._fields(cells, on, assets),
             series=series.frame,
-            market_close=self._of_market(PRICE, cells, on, names),
+            market_close=self.of_market(PRICE, cells, on, names),
             groups=fixed,
             dropped=tuple(line for line in account if line.rows),
-            market_ret=self._of_market(RETURN, cells, on, names),
-            notes=(*self.notes, *self._notes(names), *series.notes, *said),
+            market_ret=self.of_market(RETURN, cells, on, names),
+            notes=(*self.notes, *on_names(self.asset.spaced, names), *series.notes, *said),
             labels=labels,
             readings=self.readings,
             unread=self.unread,
         )
 
-    def _series(self, cells: Cells, on: np.ndarray, names: Sequence[str]) -> MacroSeries:
+    def shared(self, cells: Cells, on: np.ndarray, names: Sequence[str]) -> MacroSeries:
         """The macro series (T, F): the price of an asset, or its return where it has none.
 
         Args:
@@ -159,7 +158,7 @@ class Long:
             notes += [f"{owner}: {words}" for words in reached.words]
         return MacroSeries(pd.DataFrame(columns, index=dates[on]), moved, notes)
 
-    def _of_market(
+    def of_market(
         self, field: str, cells: Cells, on: np.ndarray, names: Sequence[str]
     ) -> pd.Series | None:
         """The price or the return (T,) of the market asset, None where there is none."""
@@ -208,7 +207,7 @@ class Long:
         return (self.date.codes >= 0) & (self.asset.codes >= 0)
 
     @property
-    def _special(self) -> dict[str, str]:
+    def special(self) -> dict[str, str]:
         """Where in the spec -> the market asset and the assets of the macro series."""
         special = {}
         if self.market:
@@ -217,33 +216,11 @@ class Long:
             special[f"data.macro.{name}"] = ticker
         return special
 
-    def _choose(self, wanted: Sequence[str] | None) -> list[str]:
-        """The modelled assets, checked with the market asset and the macro series."""
-        present = [str(name) for name in self.asset.used(self._keyed)]
-        known = set(present)
-        special = set(self._special.values())
-        mistakes = []
-        for where, ticker in self._special.items():
-            if ticker not in known:
-                mistakes.append(f"{where}: {unknown(ticker, present)}")
-        available = present
-        if not wanted:
-            available = [name for name in present if name not in special]
-        try:
-            assets = choose_assets(wanted, available)
-        except DataError as error:
-            raise DataError([*mistakes, *error.mistakes]) from error
-        if mistakes:
-            raise DataError(mistakes)
-        return assets
-
     def _in_range(self, start: str | None, end: str | None) -> np.ndarray:
         """Mask over the distinct dates of those from start to end."""
-        dates = pd.DatetimeIndex(self.date.used(self._keyed))
-        chosen = dates[within(dates, start, end)]
-        return np.asarray(self.date.values.isin(chosen))
+        return in_range(self.date.values, self.date.used(self._keyed), start, end)
 
-    def _place(self, names: Sequence[str], in_range: np.ndarray) -> tuple[Cells, int]:
+    def place(self, names: Sequence[str], in_range: np.ndarray) -> tuple[Cells, int]:
         """The cell of each row in use, and how many rows repeat another one whole."""
         at = self._positions(names, in_range)
         inside = np.asarray(at >= 0)
@@ -290,46 +267,16 @@ class Long:
         values += [group.codes[double] for group in self.groups.values()]
         columns = {str(k): column for k, column in enumerate(values)}
         table = pd.DataFrame({"cell": at[several].to_numpy(), **columns})
-        again = table.duplicated("cell").to_numpy()
-        conflict = again & ~table.duplicated().to_numpy()
+        again, conflict = repeats(table)
         if conflict.any():
             row = double[conflict.argmax()]
-            raise DataError(self._conflict(int(conflict.sum()), row))
+            asset = self.asset.values[self.asset.codes[row]]
+            date = self.date.values[self.date.codes[row]]
+            alone = len(self.asset.values) == 1
+            raise DataError(conflicting(int(conflict.sum()), asset, date, self.unread, alone))
         first = np.ones(len(rows), dtype=bool)
         first[several] = ~again
         return first
-
-    def _conflict(self, count: int, row: int) -> str:
-        """The line on rows that repeat a date and asset with other values, the first of them."""
-        asset = self.asset.values[self.asset.codes[row]]
-        date = self.date.values[self.date.codes[row]]
-        when = str(date).removesuffix(" 00:00:00")
-        repeat = "1 row repeats" if count == 1 else f"{count} rows repeat"
-        given = f"data: {repeat} a date and asset with other values, first {asset} on {when}"
-        line = f"{given}; allowed: one row per date and asset"
-        if self.unread:
-            others = listed(self.unread)
-            line += f"; data.where.COLUMN=TEXT where another tells them apart ({others})"
-        if len(self.asset.values) == 1:
-            line += f" (all rows are of {asset}: data.columns.asset=NAME where a column has others)"
-        return line
-
-    def _notes(self, names: Sequence[str]) -> tuple[str, ...]:
-        """What a reader should know of the names in use."""
-        used = set(names)
-        notes = []
-        stripped = []
-        for text in self.asset.spaced:
-            name = text.strip()
-            if name in used:
-                stripped.append(f"{text!r} is {name}")
-        if stripped:
-            notes.append(f"Names of assets are stripped of spaces: {listed(stripped)}.")
-        folded = Counter(name.casefold() for name in names)
-        alike = [name for name in names if folded[name.casefold()] > 1]
-        if alike:
-            notes.append(f"Names that differ in case alone are different assets: {listed(alike)}.")
-        return tuple(notes)
 
     def _coded(self, cells: Cells) -> list[Dropped]:
         """The account of the values in use that are letters."""
@@ -340,7 +287,7 @@ class Long:
             account.append(Dropped("source value", reason, letters))
         return account
 
-    def _calendar(self, cells: Cells, count: int, names: Sequence[str]) -> tuple[np.ndarray, int]:
+    def calendar(self, cells: Cells, count: int, names: Sequence[str]) -> tuple[np.ndarray, int]:
         """Mask over the distinct dates of those on the calendar, and the number of rows off it."""
         there = cells.there
         if self.market:
@@ -367,22 +314,14 @@ class Long:
         changing = []
         notes = []
         lines = self.asset.values.get_indexer(pd.Index(assets))
-        N = len(assets)
         for name, group in self.groups.items():
             occurs = self._labels(cells, group)[lines]
-            labels = occurs[:, 1:]
-            several = np.count_nonzero(labels.sum(axis=1) > 1)
-            if several:
+            of_assets = label_of_each(name, occurs, group.values)
+            notes += of_assets.notes
+            if of_assets.labels is None:
                 changing.append(name)
-                notes.append(f"{name} changes for {several:,} of {N:,} assets: {OF_THE_DATE}")
-                continue
-            columns[name] = _one_label(labels, group.values)
-            labelled = labels.any(axis=1)
-            gaps = np.count_nonzero(labelled & occurs[:, 0])
-            if gaps:
-                notes.append(
-                    f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}"
-                )
+            else:
+                columns[name] = of_assets.labels
         return pd.DataFrame(columns, index=pd.Index(assets, name="asset")), changing, notes
 
     def _labels_of_dates(
@@ -412,9 +351,35 @@ class Long:
         return occurs
 
 
-def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:
-    """The label of each asset (N,) from its mask (N, L); `unknown` where it has none."""
-    if not len(values):
-        return UNKNOWN
+class OfAssets(NamedTuple):
+    """The labels of a group that no asset changes.
+
+    Attributes:
+        labels: (N,) of each asset; None where some asset changes it.
+        notes: sentences on assets that change it, or lack it in some rows.
+    """
+
+    labels: np.ndarray | str | None
+    notes: list[str]
+
+
+def label_of_each(name: str, occurs: np.ndarray, values: pd.Index) -> OfAssets:
+    """The label of each asset, where none has several.
+
+    Args:
+        occurs: (N, 1 + L) which labels each asset has in some row; the first column is none.
+        values: the labels (L,).
+    """
+    N = len(occurs)
+    labels = occurs[:, 1:]
+    several = np.count_nonzero(labels.sum(axis=1) > 1)
+    if several:
+        return OfAssets(None, [f"{name} changes for {several:,} of {N:,} assets: {OF_THE_DATE}"])
     labelled = labels.any(axis=1)
-    return np.where(labelled, values[labels.argmax(axis=1)], UNKNOWN)
+    gaps = np.count_nonzero(labelled & occurs[:, 0])
+    notes = []
+    if gaps:
+        notes.append(f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}")
+    if not len(values):
+        return OfAssets(UNKNOWN, notes)
+    return OfAssets(np.where(labelled, values[labels.argmax(axis=1)], UNKNOWN), notes)

@@ -131,20 +131,25 @@ class Numbers(NamedTuple):
         codes: mask (n,) of the letters that say why there is no number; None without any.
         words: how numbers with marks beside their digits were read; empty of plain ones.
         per_cent: whether they were written with per cent signs, and so divided by 100.
+        plain: whether some number but zero was written without marks.
     """
 
     numbers: np.ndarray
     codes: np.ndarray | None
     words: str = ""
     per_cent: bool = False
+    plain: bool = True
 
 
-def read_numbers(column: pa.ChunkedArray) -> Numbers:
+def read_numbers(column: pa.ChunkedArray, *, piece: bool = False) -> Numbers:
     """The column as numbers of its own type.
 
     Beside numbers, a capital letter by itself is a code of a missing value, as CRSP and SAS write
     them. Marks of thousands, brackets of negative numbers, signs of currencies and of per cent are
     read as what they mean.
+
+    Args:
+        piece: whether it is a piece of a column, in which letters need no number beside them.
 
     Raises:
         ValueError: values that are not numbers.
@@ -158,10 +163,10 @@ def read_numbers(column: pa.ChunkedArray) -> Numbers:
         return Numbers(column.to_numpy(), None)
     if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_nested(kind):
         raise ValueError(f"holds {kind}; allowed: numbers")
-    return _parsed_numbers(column)
+    return _parsed_numbers(column, piece)
 
 
-def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
+def _parsed_numbers(column: pa.ChunkedArray, piece: bool) -> Numbers:
     """Numbers written as text, each distinct text read once.
 
     Raises:
@@ -174,7 +179,7 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     values = [_number(word) for word in words]
     marked = _read_marks(words, values)
     letters = np.zeros(len(words), dtype=bool)
-    if any(value is not None and value == value for value in values):
+    if piece or any(value is not None and value == value for value in values):
         letters[:] = [_is_letter(word) for word in words]
     unread = np.array([value is None for value in values], dtype=bool)
     bad = unread & ~letters
@@ -187,9 +192,12 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
         first = marked[0]
         said = f"{words[first]!r} is read as {values[first]:g}"
     per_cent = any("%" in words[place] for place in marked)
+    unmarked = np.nan_to_num(by_code)
+    unmarked[marked] = 0.0
+    plain = bool(unmarked.any())
     if not letters.any():
-        return Numbers(numbers, None, said, per_cent)
-    return Numbers(numbers, np.append(letters, False)[codes], said, per_cent)
+        return Numbers(numbers, None, said, per_cent, plain)
+    return Numbers(numbers, np.append(letters, False)[codes], said, per_cent, plain)
 
 
 def _allowed(bad: Sequence[object]) -> str:

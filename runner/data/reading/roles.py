@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runner.data.reading.choosing import WHERE, chosen_rows, described, places_of
 from runner.data.reading.dates.columns import joined, read_dates, read_times
 from runner.data.reading.parsing import (
     ALREADY,
     Coded,
     Numbers,
-    as_text,
     read_labels,
     read_names,
     read_numbers,
 )
 from runner.data.reading.usual import is_of_a_later_row
-from runner.errors import DataError, listed
+from runner.errors import DataError
 from runner.text import number, one_line
 
 if TYPE_CHECKING:
@@ -33,11 +32,8 @@ if TYPE_CHECKING:
     from runner.schema.settings import AskedFor, Texts
 
 KEYS = ("date", "asset")
-WHERE = "data.where"  # the choice of rows of the table of assets
 PER_CENT = 100.0
 SMALL_PER_CENT = 0.1  # median size of returns in per cent below which they may be decimals
-WHOLE = re.compile(r"(-?\d+)\.0+")
-MOST_SHOWN = 12  # texts of a column in a refusal
 TAKEN_FOR = {
     "date": "date",
     "time": "time of day",
@@ -98,13 +94,39 @@ READERS: Mapping[AskedFor, Callable[[pa.ChunkedArray], Numbers | Coded]] = {
 }
 
 
-def _on_per_cent(returns: np.ndarray) -> tuple[str, ...]:
-    """The sentence on returns (n,) that are small for per cent, as decimals would be."""
+class Marks(NamedTuple):
+    """What the numbers of a column had beside their digits: words for people, per cent signs."""
+
+    words: str
+    per_cent: bool
+
+
+class Met(NamedTuple):
+    """What was met while a table was read.
+
+    Attributes:
+        rows_of_file, rows_chosen: all rows, and those that `where` chooses.
+        dates: how they were recognised, in words.
+        marks: name of a field -> what its numbers had beside their digits.
+        usual_return: median size of the returns as they are written.
+    """
+
+    rows_of_file: int
+    rows_chosen: int
+    dates: str
+    marks: Mapping[str, Marks]
+    usual_return: float
+
+
+def _usual_size(returns: np.ndarray) -> float:
+    """Median size of the returns (n,) that are known; NaN of none."""
     known = np.abs(returns[np.isfinite(returns)])
-    if not len(known):
-        return ()
-    middle = float(np.median(known))
-    if middle >= SMALL_PER_CENT:
+    return float(np.median(known)) if len(known) else np.nan
+
+
+def _on_per_cent(middle: float) -> tuple[str, ...]:
+    """The sentence on returns of this median size, small for per cent, as decimals would be."""
+    if not middle < SMALL_PER_CENT:
         return ()
     return (
         f"data.percent=true: the median size of ret in the file is {number(middle, 3)}, small for "
@@ -186,34 +208,25 @@ class Roles:
         """
         from runner.data.reading.long import Long
 
-        given = {name: column for name, column in self.columns.items() if column is not None}
-        columns = {name: column.strip() for name, column in given.items()}
-        self._check(columns)
-        readers = self._readers(columns)
-        wanted = self._wanted(columns)
-        as_numbers = (read_numbers, _read_either)
-        text = {column for name, (_, column) in wanted.items() if readers[name] not in as_numbers}
-        choosing = _places_of(WHERE, self.where)
-        table = read({**dict(wanted.values()), **choosing}, text.union(self.where))
+        columns = self.given()
+        readers = self.readers(columns)
+        wanted = self.wanted(columns)
+        table = read(self.read_of(wanted), self.text_of(wanted, readers))
         rows_of_file = len(table)
         if self.where:
-            table = _chosen_rows(WHERE, table, self.where)
+            table = chosen_rows(WHERE, table, self.where)
         rows_chosen = len(table)
         parts = _parsed(table, wanted, readers)
         labels = [name for name in self.asked if isinstance(parts[name], Coded)]
         groups = {name: parts.pop(name) for name in (*self.groups, *labels)}
         asset = parts.pop("asset")
         date = parts.pop("date")
-        notes: tuple[str, ...] = ()
-        if self.where:
-            chosen = f"{rows_chosen:,} of {rows_of_file:,}"
-            notes = (f"Rows with {_described(self.where)} ({WHERE}): {chosen}.",)
-        if date.words:
-            notes += (f"Dates: {date.words}.",)
+        words = date.words
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
-        notes += (*self._on_numbers(parts, wanted), *_on_lead(columns))
+        size = _usual_size(fields["ret"]) if self.percent else np.nan
+        marks = {name: Marks(part.words, part.per_cent) for name, part in parts.items()}
         if self.percent:
             fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
@@ -226,28 +239,64 @@ class Roles:
             market=self.market,
             macro=self.macro,
             codes=codes,
-            readings=self._readings(source, columns, labels),
-            notes=notes,
+            readings=self.readings(source, columns, labels),
+            notes=self.notes(columns, Met(rows_of_file, rows_chosen, words, marks, size)),
         )
 
-    def _on_numbers(
-        self, parts: Mapping[str, Numbers], wanted: Mapping[str, tuple[str, str]]
-    ) -> tuple[str, ...]:
-        """The sentences on numbers with marks, and on returns in per cent.
+    def given(self) -> dict[str, str]:
+        """Name here -> column, of those that are read.
+
+        Raises:
+            DataError: they do not suffice, one line for each mistake.
+        """
+        columns = {}
+        for name, column in self.columns.items():
+            if column is not None:
+                columns[name] = column.strip()
+        self._check(columns)
+        return columns
+
+    def read_of(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+        """Place in the spec -> column, of the wanted columns and those that choose rows."""
+        return {**dict(wanted.values()), **places_of(WHERE, self.where)}
+
+    def text_of(
+        self,
+        wanted: Mapping[str, tuple[str, str]],
+        readers: Mapping[str, Callable[[pa.ChunkedArray], Any]],
+    ) -> set[str]:
+        """The columns that are read as text."""
+        as_numbers = (read_numbers, _read_either)
+        text = {column for name, (_, column) in wanted.items() if readers[name] not in as_numbers}
+        return text.union(self.where)
+
+    def notes(self, columns: Mapping[str, str], met: Met) -> tuple[str, ...]:
+        """The sentences on rows that were chosen, on dates, on numbers and on returns.
+
+        Args:
+            columns: name here -> column.
 
         Raises:
             DataError: returns with per cent signs, which the spec says to divide by 100 once more.
         """
-        marked = {name: part.words for name, part in parts.items() if part.words}
-        notes = tuple(f"{wanted[name][0]}: {words}." for name, words in marked.items())
-        if not self.percent:
-            return notes
-        if parts["ret"].per_cent:
-            raise DataError(f"data.percent: {ALREADY}")
-        divided = f"Returns ({wanted['ret'][1]}) are divided by 100 (data.percent=true)."
-        return (*notes, divided, *_on_per_cent(parts["ret"].numbers))
+        notes: list[str] = []
+        if self.where:
+            chosen = f"{met.rows_chosen:,} of {met.rows_of_file:,}"
+            notes.append(f"Rows with {described(self.where)} ({WHERE}): {chosen}.")
+        if met.dates:
+            notes.append(f"Dates: {met.dates}.")
+        wanted = self.wanted(columns)
+        for name, marks in met.marks.items():
+            if marks.words:
+                notes.append(f"{wanted[name][0]}: {marks.words}.")
+        if self.percent:
+            if met.marks["ret"].per_cent:
+                raise DataError(f"data.percent: {ALREADY}")
+            notes.append(f"Returns ({columns['ret']}) are divided by 100 (data.percent=true).")
+            notes += _on_per_cent(met.usual_return)
+        return (*notes, *_on_lead(columns))
 
-    def _readings(
+    def readings(
         self, table: str, columns: Mapping[str, str], labels: Sequence[str]
     ) -> tuple[Reading, ...]:
         """What each column is taken for; prices of single assets are the market's, or series.
@@ -276,7 +325,7 @@ class Roles:
             readings.append(Reading(table, f"{values} of {asset}", name, "series"))
         return tuple(readings)
 
-    def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
+    def readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
         """How each column is read, by its name here."""
         readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
         readers["date"] = partial(read_dates, zone=self.time_zone, date_format=self.date_format)
@@ -287,7 +336,7 @@ class Roles:
         readers |= {name: READERS[taken_for] for name, taken_for in self.asked.items()}
         return readers
 
-    def _wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    def wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         """Name here -> place in the spec and column in the file."""
         wanted = {}
         for name, column in columns.items():
@@ -333,71 +382,3 @@ def _on_lead(columns: Mapping[str, str]) -> tuple[str, ...]:
         f"data.columns.ret: {column!r} is the return of a later row by its name: "
         "it is taken as that of its own row, and features made of returns then look ahead.",
     )
-
-
-def _places_of(where: str, rows: Mapping[str, Texts]) -> dict[str, str]:
-    """Place in the spec -> column, of the columns that choose rows."""
-    return {f"{where}.{column}": column for column in rows}
-
-
-def _chosen_rows(where: str, table: pa.Table, rows: Mapping[str, Texts]) -> pa.Table:
-    """The rows of a table with one of the given texts in each of these columns.
-
-    Args:
-        where: place of the choice in the spec, such as `data.where`.
-
-    Raises:
-        DataError: a text that no row has, one line per column; no row that has all.
-    """
-    chosen = np.ones(len(table), dtype=bool)
-    mistakes = []
-    for place, column in _places_of(where, rows).items():
-        if column not in table.column_names:
-            mistakes.append(
-                f"{place}: {column!r} is no column; allowed: with a row per date and asset"
-            )
-            continue
-        try:
-            chosen &= has_text(place, read_labels(table[column]), rows[column])
-        except DataError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise DataError(mistakes)
-    if not chosen.any():
-        raise DataError(f"{where}: no row has {_described(rows)} together")
-    return table.filter(chosen)
-
-
-def has_text(where: str, column: Coded, texts: Texts) -> np.ndarray:
-    """Mask (n,) of the rows of a column with one of these texts.
-
-    Raises:
-        DataError: a text that no row has.
-    """
-    wanted = _words(texts)
-    present = [_whole(str(value)) for value in column.values]
-    absent = [repr(word) for word in wanted if word not in present]
-    if absent:
-        allowed = ", ".join(present[:MOST_SHOWN])
-        if len(present) > MOST_SHOWN:
-            allowed += ", ..."
-        raise DataError(f"{where}: no row has {listed(absent)}; allowed: {allowed}")
-    chosen = [word in wanted for word in present]
-    return np.append(chosen, False)[column.codes]  # the last is of rows without a text
-
-
-def _described(rows: Mapping[str, Texts]) -> str:
-    """What the rows have, in words: shrcd 10 or 11, exchcd 1."""
-    return ", ".join(f"{column} {' or '.join(_words(texts))}" for column, texts in rows.items())
-
-
-def _words(texts: Texts) -> Sequence[str]:
-    """The texts as they are read: 10 of 10.0."""
-    several = texts if isinstance(texts, list) else [texts]
-    return [_whole(str(as_text(text))) for text in several]
-
-
-def _whole(text: str) -> str:
-    """10 of 10.0, which a gap in the column made of it."""
-    number = WHOLE.fullmatch(text)
-    return number[1] if number else text

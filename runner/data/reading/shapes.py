@@ -133,6 +133,7 @@ def of_two_rows(table: Opened) -> Opened:
         columns=columns,
         upper=(),
         again=None,
+        pieces=None,
         text=None,
         notes=[*table.notes, note],
     )
@@ -165,7 +166,7 @@ def _below_headings(table: Opened) -> Opened:
     distinct = dict.fromkeys(given)
     headings = listed(list(distinct))
     note = f"The row of headings above the names of the columns ({headings}) is not read."
-    return replace(table, upper=(), again=None, notes=[*table.notes, note])
+    return replace(table, upper=(), again=None, pieces=None, notes=[*table.notes, note])
 
 
 # dates in columns
@@ -239,6 +240,7 @@ def of_dates_in_columns(table: Opened, turned: Turned) -> Opened:
         names=[DATE_COLUMN, *assets],
         columns=columns,
         again=None,
+        pieces=None,
         text=None,
         notes=[*table.notes, f"{note}."],
     )
@@ -285,6 +287,7 @@ def of_date_parts(table: Opened) -> Opened:
         names=[joined_name, *(names[position] for position in kept)],
         columns=columns,
         again=None,
+        pieces=None,
         text=None,
         notes=[*table.notes, note],
     )

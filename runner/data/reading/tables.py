@@ -40,6 +40,7 @@ class AssetTable:
         unread: columns that the spec does not name.
         asked: columns that the spec names outside of `data`, and how each is read.
         per_cent: whether the cells were written with per cent signs, and so divided by 100.
+        as_written: whether the files have a row per date and asset with these columns.
     """
 
     columns: Mapping[str, str | None]
@@ -49,6 +50,7 @@ class AssetTable:
     unread: tuple[str, ...] = ()
     asked: Mapping[str, AskedFor] = field(default_factory=dict)
     per_cent: bool = False
+    as_written: bool = False
 
 
 class Wide(NamedTuple):
@@ -117,7 +119,7 @@ def asset_table(
     if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
         raise _no_values(files, chosen)
     notes = [*files.notes, *_on_columns(chosen, changed)]
-    return AssetTable(chosen, files.load, notes, changed, unread, further)
+    return AssetTable(chosen, files.load, notes, changed, unread, further, as_written=True)
 
 
 def _of_roles(files: Files) -> list[str]:

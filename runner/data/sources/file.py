@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from runner.errors import DataError
@@ -12,7 +12,11 @@ from runner.schema.settings import Asked, Date, Hours, Rows, Texts, Ticker, Time
 
 if TYPE_CHECKING:
     from runner.data.market import Market
+    from runner.data.reading.files import Files
     from runner.data.reading.long import Long
+    from runner.data.reading.roles import Roles
+    from runner.data.reading.tables import AssetTable
+    from runner.data.stored.large import Settings
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ class File(Form):
             columns of these names are read too. Noted by the run itself.
         values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
             null: ret with `percent`, else by the cells where they leave no doubt.
+        on_disk: whether the market is put on disk once, in order of date, and read from there a
+            stretch of dates at a time, so that it need not fit into memory (Parquet files with a
+            row per date and asset); null: where it would not fit.
+        folder: where it is put; a relative path starts at the working directory.
     """
 
     path: str | list[str]
@@ -74,6 +82,8 @@ class File(Form):
     where: dict[str, Texts] = field(default_factory=dict)
     asked: Asked = field(default_factory=dict)
     values: Literal["close", "ret"] | None = None
+    on_disk: bool | None = None
+    folder: str = "outputs/cache"
 
     def load(self) -> Market:
         """The market (T, N) of the file.
@@ -86,18 +96,32 @@ class File(Form):
         import pyarrow as pa
 
         from runner.data.sources import intraday
+        from runner.data.stored.large import belongs_on_disk, market_on_disk
 
-        market = self._long().widen(self.assets, self.start, self.end)
+        files, table = self._table()
+        settings = self._of_disk()
+        if belongs_on_disk(settings, files, table):
+            return market_on_disk(settings, files, table, self._roles(table))
+        market = self._long(files, table).widen(self.assets, self.start, self.end)
         pa.default_memory_pool().release_unused()  # else it keeps some times what the market takes
         if self.session is None:
             return market
         return intraday.in_sessions(market, self.session, self.bar, self.opening)
 
-    def _long(self) -> Long:
-        """The table of the files."""
+    def _of_disk(self) -> Settings:
+        """What decides whether the market is put on disk, and what it is made by."""
+        from runner.data.stored.large import Settings
+
+        every = asdict(self)
+        on_disk = every.pop("on_disk")
+        folder = every.pop("folder")
+        sessions = self.session is not None
+        return Settings(on_disk, folder, self.assets, self.start, self.end, sessions, every)
+
+    def _table(self) -> tuple[Files, AssetTable]:
+        """The files, and what their table is taken for."""
         from runner.data.reading.files import open_files
         from runner.data.reading.parsing import ALREADY
-        from runner.data.reading.roles import Roles
         from runner.data.reading.tables import asset_table
 
         values = self.values
@@ -108,7 +132,13 @@ class File(Form):
         table = asset_table(files, self.columns, self.groups, values, self.asked, classified)
         if self.percent and table.per_cent:
             raise DataError(f"data.percent: {ALREADY}")
-        roles = Roles(
+        return files, table
+
+    def _roles(self, table: AssetTable) -> Roles:
+        """Which column is what."""
+        from runner.data.reading.roles import Roles
+
+        return Roles(
             columns=table.columns,
             market=self.market,
             macro=self.macro,
@@ -120,7 +150,10 @@ class File(Form):
             asked=table.asked,
             where=self.where,
         )
-        long = roles.long(said(files.shown), table.read)
+
+    def _long(self, files: Files, table: AssetTable) -> Long:
+        """The table of the files."""
+        long = self._roles(table).long(said(files.shown), table.read)
         notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])
         unread = tuple(name for name in table.unread if name not in self.where)
         return replace(long, notes=tuple(notes), unread=unread)

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ import numpy as np
 from runner.compute.memory import GIGABYTE
 from runner.data.stored.numbers import Numbers
 from runner.errors import DataError
+from runner.progress import telling
 from runner.record.signature import is_signed, signature_of
 from runner.text import one_line
 
@@ -51,21 +53,48 @@ class Draft:
         self.files[name] = opened
         return opened
 
+    def drop(self, name: str) -> None:
+        """Remove a file."""
+        self.files.pop(name).close()
+        (self.folder / name).unlink()
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name."""
+        self.files[new] = self.files.pop(name)
+        (self.folder / name).rename(self.folder / new)
+
+    def cut(self, name: str, size: int) -> None:
+        """Keep so many bytes of a file."""
+        os.ftruncate(self.files[name].fileno(), size)
+
+    def put(self, name: str, values: np.ndarray, position: int) -> None:
+        """Write numbers to a place in a file, given in numbers."""
+        write_at(self.files[name], values, position)
+
+    def read(self, name: str, kind: str) -> Numbers:
+        """The numbers that are in a file by now."""
+        size = os.fstat(self.files[name].fileno()).st_size
+        return Numbers(self.folder / name, kind, size // np.dtype(kind).itemsize)
+
     def numbers(self, name: str, values: np.ndarray) -> None:
         """Write a whole file of numbers."""
         write(self.file(name), values)
 
 
+def _bytes_of(values: np.ndarray) -> memoryview:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+
+
 def write(file: BinaryIO, values: np.ndarray) -> None:
     """Append numbers to a file that has no buffer of its own."""
-    left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+    left = _bytes_of(values)
     while len(left):
         left = left[file.write(left) :]
 
 
 def write_at(file: BinaryIO, values: np.ndarray, position: int) -> None:
     """Write numbers to a place in a file, given in numbers."""
-    left = np.ascontiguousarray(values).data.cast("B")
+    left = _bytes_of(values)
     place = position * values.itemsize
     while len(left):
         size = os.pwrite(file.fileno(), left, place)
@@ -94,9 +123,7 @@ def drafted(home: Path, need: int) -> Iterator[Draft]:
         yield draft
         _put(draft.folder, home)
     except OSError as error:
-        raise DataError(
-            f"{place(home)} cannot be written: {one_line(error)}; {ELSEWHERE}"
-        ) from error
+        raise _unwritable(home, error) from error
     finally:
         for opened in draft.files.values():
             opened.close()
@@ -174,6 +201,10 @@ def _put(fresh: Path, home: Path) -> None:
     fresh.replace(home)
 
 
+def _waiting(home: Path, seconds: float) -> str:
+    return f"data: another process writes below {str(home.parent)!r}: waited {seconds:.0f} s"
+
+
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """One writer at a time below the folder of folders; what killed writers left is removed.
@@ -187,11 +218,10 @@ def locked(home: Path) -> Iterator[None]:
         home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (home.parent / "lock").open("a")
     except OSError as error:
-        raise DataError(
-            f"{place(home)} cannot be written: {one_line(error)}; {ELSEWHERE}"
-        ) from error
+        raise _unwritable(home, error) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with telling(partial(_waiting, home)):
+            fcntl.flock(file, fcntl.LOCK_EX)
         for left in home.parent.glob(f".*{SUFFIX}.*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

@@ -148,8 +148,9 @@ def opened(home: Path) -> Market | None:
         codes = numbers_of(home, LABEL.format(number), CODE)
         had = _whole(home, HAD.format(number), "bool").reshape(len(assets), len(names) + 1)
         labels[name] = StoredLabels(listings, codes, names, had)
-    shape = (len(dates), len(content["series"]))
-    series = pd.DataFrame(_whole(home, SERIES, NUMBER).reshape(shape), dates, content["series"])
+    names = content["series"]
+    by_date = _whole(home, SERIES, NUMBER).reshape(len(dates), len(names))
+    series = pd.DataFrame(dict(zip(names, by_date.T, strict=True)), index=dates)
     groups = pd.DataFrame(content["groups"], index=pd.Index(assets, name="asset"))
     return Market(
         source=content["source"],

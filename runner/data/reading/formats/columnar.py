@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.memory import NUMBER, refuse_beyond
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # numbers of the columns that are read at a time
 PART_OF_COLUMNS = 8_000_000
+# rows up to which row groups are read together, and from which on one is read in parts
+ROWS_OF_A_PIECE = 1 << 18
+MOST_ROWS_OF_A_PIECE = 1 << 21
 PERIODS_OF_PANDAS = b"pandas.period"
 
 
@@ -49,8 +52,73 @@ def parquet(content: Content, form: Form) -> Opened:
             refuse_beyond(NUMBER * rows * len(names), takes, "fewer rows in the file")
             return _in_parts(file, names)
 
+    def pieces(text: Sequence[int]) -> RowGroups:
+        texts = [order[position] for position in text]
+        coded = [name for name in texts if schema.field(name).type in words]
+        return RowGroups(content, order, coded)
+
     upper, lower = levels(order)
-    return Opened(content, "parquet", lower, columns, upper)
+    in_pieces = None if content.path is None else pieces
+    return Opened(content, "parquet", lower, columns, upper, pieces=in_pieces)
+
+
+class RowGroups:
+    """A parquet file that is read some row groups at a time.
+
+    Attributes:
+        pieces: the row groups that are read together, and how many rows they have.
+    """
+
+    def __init__(self, content: Content, order: Sequence[str], coded: Sequence[str]) -> None:
+        """The pieces of a file.
+
+        Args:
+            order: names of its columns, as their positions count them.
+            coded: those whose text is read as codes.
+        """
+        import pyarrow.parquet as pq
+
+        self.content = content
+        self.order = order
+        options: dict[str, Any] = {"page_checksum_verification": True}
+        with content.as_whole("parquet"):
+            self.file = pq.ParquetFile(content.path, read_dictionary=list(coded), **options)
+            sizes = self.file.metadata
+            rows = [sizes.row_group(group).num_rows for group in range(sizes.num_row_groups)]
+        self.pieces: list[tuple[list[int], int]] = []
+        for group, size in enumerate(rows):
+            if self.pieces and self.pieces[-1][1] + size <= ROWS_OF_A_PIECE:
+                groups, before = self.pieces[-1]
+                self.pieces[-1] = ([*groups, group], before + size)
+            else:
+                self.pieces.append(([group], size))
+
+    def tables(self, piece: int, at: Sequence[int]) -> Iterator[pa.Table]:
+        """The columns of a piece at these positions; a piece of very many rows in several tables.
+
+        Raises:
+            DataError: the file is not whole.
+        """
+        import pyarrow as pa
+
+        groups, rows = self.pieces[piece]
+        names = [self.order[position] for position in at]
+        with self.content.as_whole("parquet"):
+            if rows <= MOST_ROWS_OF_A_PIECE:
+                table = self.file.read_row_groups(groups, columns=names, use_threads=False)
+                tables = iter([table])
+            else:
+                batches = self.file.iter_batches(
+                    MOST_ROWS_OF_A_PIECE, row_groups=groups, columns=names, use_threads=False
+                )
+                tables = (pa.Table.from_batches([batch]) for batch in batches)
+            for table in tables:
+                table.validate(full=True)  # else altered offsets end the process
+                yield table.select(names)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
 
 
 def _in_parts(file: Any, names: Sequence[str]) -> pa.Table:

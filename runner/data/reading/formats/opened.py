@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runner.data.reading.content import Content
 from runner.data.reading.delimited.text import Text
@@ -13,6 +13,24 @@ from runner.data.reading.delimited.text import Text
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+class InPieces(Protocol):
+    """A file that is read in pieces.
+
+    Attributes:
+        pieces: of each piece where it lies in the file, and how many rows it has.
+    """
+
+    pieces: list[tuple[list[int], int]]
+
+    def tables(self, piece: int, at: Sequence[int]) -> Iterator[pa.Table]:
+        """The columns of a piece at these positions, in one table or several."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,8 @@ class Opened:
         again: opens a file that begins like this one without recognising it anew; gives None where
             it begins otherwise.
         text: how a text file is cut into columns; None of other files.
+        pieces: opens the file for reading in pieces, with the columns at some positions as text;
+            None of a file that is read whole.
     """
 
     content: Content
@@ -40,6 +60,7 @@ class Opened:
     notes: list[str] = field(default_factory=list)
     again: Callable[[Content], Opened | None] | None = None
     text: Text | None = None
+    pieces: Callable[[Sequence[int]], InPieces] | None = None
 
     def load(self, at: Sequence[int], text: Sequence[int] = ()) -> pa.Table:
         """The columns at these positions; their names in the table say nothing.

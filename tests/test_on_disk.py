@@ -1,0 +1,303 @@
+"""A table that is put on disk in pieces is the market of the table read at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pages import called, commands
+
+from runner.data.market import Market
+from runner.data.reading.formats import columnar
+from runner.data.sources.file import File
+from runner.data.stored import columns, filing, numbers, reading
+from runner.data.stored.columns import StoredColumn
+from runner.errors import DataError
+
+COLUMNS: dict[str, str | None] = {
+    "date": "date",
+    "asset": "name",
+    "close": "prc",
+    "ret": "ret",
+    "size": "me",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_parts() -> Any:
+    """Pieces, buckets and parts of few rows, so that a small table has many."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(columnar, "ROWS_OF_A_PIECE", 1)
+    patch.setattr(columnar, "MOST_ROWS_OF_A_PIECE", 5)
+    patch.setattr(filing, "ROWS_OF_A_BUCKET", 6)
+    patch.setattr(reading, "NUMBERS_AT_ONCE", 12)
+    patch.setattr(numbers, "PART", 7)
+    patch.setattr(columns, "PART", 7)
+    yield
+    patch.undo()
+
+
+def written(table: pd.DataFrame | pa.Table, folder: Path, rows: int = 4) -> str:
+    """A parquet file with row groups of so many rows."""
+    arrow = (
+        table if isinstance(table, pa.Table) else pa.Table.from_pandas(table, preserve_index=False)
+    )
+    path = folder / "table.parquet"
+    pq.write_table(arrow, path, row_group_size=rows)
+    return str(path)
+
+
+def check_same(ours: Market, theirs: Market) -> None:
+    """Whether a market on disk is that in memory: numbers, labels, series, account, notes."""
+    assert ours.assets == theirs.assets
+    assert list(ours.fields) == list(theirs.fields)
+    pd.testing.assert_index_equal(ours.dates, theirs.dates, exact="equiv")
+    for name in theirs.fields:
+        assert isinstance(ours.fields.columns[name], StoredColumn)
+        np.testing.assert_array_equal(ours.get(name).to_numpy(), theirs.get(name).to_numpy())
+    pd.testing.assert_frame_equal(ours.series, theirs.series, check_freq=False)
+    pd.testing.assert_frame_equal(ours.groups, theirs.groups, check_dtype=False)
+    for name in ("market_close", "market_ret"):
+        one, other = getattr(ours, name), getattr(theirs, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            pd.testing.assert_series_equal(one, other, check_freq=False)
+    assert list(ours.labels) == list(theirs.labels)
+    for name, labels in theirs.labels.items():
+        assert ours.labels[name].values == labels.values
+        np.testing.assert_array_equal(ours.labels[name].codes, labels.codes)
+        np.testing.assert_array_equal(ours.labels[name].had, labels.had)
+    assert ours.dropped == theirs.dropped
+    assert ours.notes[:-1] == theirs.notes
+    assert "The market is on disk" in ours.notes[-1]
+    assert ours.readings == theirs.readings
+    assert ours.unread == theirs.unread
+    assert ours.fingerprint == theirs.fingerprint
+
+
+def both(path: str, folder: Path, **settings: Any) -> None:
+    """Read a file in both ways, and compare; where one refuses, the other does too."""
+    spec = {"columns": COLUMNS, "folder": str(folder / "cache"), **settings}
+    theirs = loaded(path, on_disk=False, **spec)
+    for _ in range(2):  # put there, then opened
+        ours = loaded(path, on_disk=True, **spec)
+        if isinstance(theirs, Market) and isinstance(ours, Market):
+            check_same(ours, theirs)
+        else:
+            assert isinstance(theirs, str) and isinstance(ours, str), (ours, theirs)
+
+
+def loaded(path: str, **spec: Any) -> Market | str:
+    """The market of a file, or the first line of its refusal."""
+    try:
+        return File(path, **spec).load()
+    except DataError as error:
+        return error.mistakes[0]
+
+
+DATES = ["2001-01-02", "2001-01-03", "2001-01-05", "2001-02-01", "2003-07-09"]
+NAMES = ["A", "B", " B", "a", "10", "MKT", "VIX", None]
+PRICES = ["1.5", "2", "-3", "C", "B", "", "$1,200.5", None]
+LABELS = ["N", "Q", "10", "10.0", "unknown", "", None]
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Small awkward tables: unsorted, with repeated keys, missing ones, letters and labels."""
+    n = draw(st.integers(1, 40))
+    date = draw(st.lists(st.sampled_from([*DATES, None]), min_size=n, max_size=n))
+    name = draw(st.lists(st.sampled_from(NAMES), min_size=n, max_size=n))
+    # numbers by cell in most tables, so that rows of one cell repeat each other whole
+    by_cell = draw(st.integers(0, 3)) > 0
+    ret = []
+    price = []
+    for row in range(n):
+        seed = hash((date[row], str(name[row]).strip())) if by_cell else row
+        rng = np.random.default_rng(abs(seed))
+        ret.append(None if rng.random() < 0.2 else float(rng.normal()))
+        price.append(PRICES[int(rng.integers(len(PRICES)))])
+    columns: dict[str, Any] = {"ret": pa.array(ret, pa.float64())}
+    columns["prc"] = pa.array(price, pa.string())
+    size = [None if value is None else int(100 * value) for value in ret]
+    columns["me"] = pa.array(size, pa.int32())
+    kinds = st.sampled_from(["text", "date", "stamp"])
+    kind = draw(kinds)
+    dates = pd.Series(pd.to_datetime(date))
+    if kind == "text":
+        columns["date"] = pa.array([None if d is None else d.replace("-", "") for d in date])
+    elif kind == "date":
+        columns["date"] = pa.array(dates.dt.date, pa.date32())
+    else:
+        columns["date"] = pa.array(dates)
+    columns["name"] = pa.array(name, pa.string())
+    label = draw(st.lists(st.sampled_from(LABELS), min_size=n, max_size=n))
+    if draw(st.booleans()):  # one label a name
+        label = [LABELS[len(str(one).strip()) % 3] for one in name]
+    columns["exchange"] = pa.array(label, pa.string())
+    table = pa.table(columns)
+    if draw(st.booleans()):
+        order = sorted(range(n), key=lambda row: (str(date[row]), str(name[row]).strip()))
+        table = table.take(order)
+    return table
+
+
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "market": st.just("MKT"),
+        "macro": st.just({"vix": "VIX"}),
+        "groups": st.just({"exchange": "exchange"}),
+        "start": st.just("2001-01-03"),
+        "end": st.just("2001-02-01"),
+        "assets": st.sampled_from([["B", "A"], ["10", "MKT", "A"]]),
+        "where": st.sampled_from([{"exchange": "N"}, {"exchange": ["10", "Q"]}]),
+        "percent": st.just(True),
+    },
+)
+
+
+@settings(
+    max_examples=60,
+    report_multiple_bugs=False,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(table=tables(), spec=SETTINGS, rows=st.integers(1, 9))
+def test_a_market_on_disk_is_that_in_memory(
+    table: pa.Table, spec: dict[str, Any], rows: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("both")
+    both(written(table, folder, rows), folder, **spec)
+
+
+def rows_of(names: int = 6, dates: int = 12) -> pd.DataFrame:
+    """Returns and sizes of names on business days, the last of which come late."""
+    rng = np.random.default_rng(4)
+    index = pd.bdate_range("2001-01-01", periods=dates)
+    parts = []
+    for k in range(names):
+        own = index[k:]
+        part = {"date": own, "name": f"N{k}", "prc": 20.0 + rng.random(len(own))}
+        part["ret"] = 0.02 * rng.standard_normal(len(own))
+        part["me"] = rng.random(len(own))
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize("order", [["date", "name"], ["name", "date"], ["ret"]])
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path, order: list[str]) -> None:
+    both(written(rows_of().sort_values(order), tmp_path), tmp_path)
+
+
+def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
+    table = rows_of()
+    for year, part in table.groupby(table["date"].dt.day % 2):
+        folder = tmp_path / "parts" / f"half={year}"
+        folder.mkdir(parents=True)
+        written(part, folder)
+    groups = {"half": "half"}
+    both(str(tmp_path / "parts"), tmp_path, groups=groups)
+    theirs = File(str(tmp_path / "parts"), COLUMNS, on_disk=False, groups=groups).load()
+    assert list(theirs.labels) == ["half"]
+
+
+def test_columns_that_other_parts_name_are_read_as_they_are(tmp_path: Path) -> None:
+    table = rows_of().assign(code="7", word="x", number=[str(k) for k in range(57)])
+    table.loc[50, "code"] = "seven"
+    path = written(table, tmp_path)
+    asked = {"either": ["code", "number"], "label": ["word"]}
+    ours = File(path, COLUMNS, on_disk=True, asked=asked, folder=str(tmp_path)).load()
+    both(path, tmp_path, asked=asked)
+    assert set(ours.grouping.names) == {"code", "word"} and "number" in ours.fields
+
+
+def test_another_file_or_setting_is_another_market(tmp_path: Path) -> None:
+    path = written(rows_of(), tmp_path)
+    folder = tmp_path / "cache"
+    spec: dict[str, Any] = {"columns": COLUMNS, "on_disk": True, "folder": str(folder)}
+    first = File(path, **spec).load()
+    File(path, **spec).load()
+    assert len(list(folder.glob("*.market"))) == 1
+    File(path, **spec, start="2001-01-03").load()
+    assert len(list(folder.glob("*.market"))) == 2
+    changed = rows_of()
+    changed.loc[7, "ret"] += 1e-9
+    written(changed, tmp_path)
+    assert File(path, **spec).load().fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("when", ["keys", "values"])
+def test_a_file_that_changes_while_it_is_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    path = written(rows_of(), tmp_path)
+    place = {"keys": "used", "values": "OfLabels.of"}[when]
+    monkeypatch.setattr(f"runner.data.stored.reading.{place}", lambda *_: _written_to(path))
+    folder = tmp_path / "cache"
+    with pytest.raises((DataError, RuntimeError)):
+        File(path, COLUMNS, on_disk=True, folder=str(folder)).load()
+    assert [entry.name for entry in folder.iterdir()] == ["lock"]
+    monkeypatch.undo()
+
+
+def _written_to(path: str) -> Any:
+    with Path(path).open("ab") as file:
+        file.write(b" ")
+    raise RuntimeError
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "text": ({}, r"data.on_disk: .*table.csv' is CSV; allowed: Parquet files .*write_dataset"),
+    "sessions": (
+        {"session": "09:31-16:00"},
+        r"data.on_disk: given with sessions .*; data.on_disk=false",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_read_in_pieces_is_refused_with_what_helps(tmp_path: Path, case: str) -> None:
+    settings_of_case, line = REFUSED[case]
+    path = tmp_path / "table.csv"
+    rows_of().to_csv(path, index=False)
+    with pytest.raises(DataError, match=line):
+        File(str(path), COLUMNS, on_disk=True, **settings_of_case).load()
+
+
+def test_a_table_that_would_not_fit_goes_on_disk_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(rows_of(), tmp_path)
+    file = File(path, COLUMNS, folder=str(tmp_path / "cache"))
+    assert "on disk" not in " ".join(file.load().notes)
+    monkeypatch.setattr("runner.data.stored.large.available", lambda: 1000)
+    market = file.load()
+    assert isinstance(market.fields.columns["ret"], StoredColumn)
+    assert "it would not fit into memory" in market.notes[-1]
+
+
+def test_pieces_of_different_kinds_are_refused(tmp_path: Path) -> None:
+    table = rows_of()
+    table["prc"] = [f"{k + 1}%" if k < 8 else str(k) for k in range(len(table))]
+    with pytest.raises(DataError, match="per cent signs in some rows and numbers without"):
+        File(written(table, tmp_path), COLUMNS, on_disk=True, folder=str(tmp_path)).load()
+
+
+def test_the_commands_of_the_page_on_tables_larger_than_memory(tmp_path: Path) -> None:
+    table = rows_of().rename(columns={"name": "permno"})
+    table[["date", "permno", "ret"]].to_parquet(tmp_path / "crsp.parquet", index=False)
+    [command] = commands("commands: on disk")
+    done = called(command, tmp_path)
+    assert done.code == 0, done.err
+    assert "The market is on disk" in " ".join(done.out.split())
+    listed = called("python -m runner cache", tmp_path)
+    assert "1 market on disk" in listed.out
+    called("python -m runner cache --empty", tmp_path)
+    assert not list((tmp_path / "outputs" / "cache").glob("*.market"))

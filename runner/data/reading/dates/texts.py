@@ -253,11 +253,11 @@ def _format_of_months(text: pd.Series) -> str:
 
 def _quarters(text: pd.Series) -> list[Reading]:
     """Quarters: the last day of each."""
-    parts = text.str.extract(
-        r"^(?:(?P<y>\d{4})[- ]?[Qq](?P<q>[1-4])|[Qq](?P<p>[1-4])[- ]?(?P<z>\d{4}))$"
-    )
-    year = parts["y"].fillna(parts["z"])
-    quarter = parts["q"].fillna(parts["p"])
+    year_first = r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])"
+    quarter_first = r"[Qq](?P<first_quarter>[1-4])[- ]?(?P<last_year>\d{4})"
+    parts = text.str.extract(f"^(?:{year_first}|{quarter_first})$")
+    year = parts["year"].fillna(parts["last_year"])
+    quarter = parts["quarter"].fillna(parts["first_quarter"])
     quarters = pd.to_numeric(quarter)
     last_month = quarters * 3
     month = last_month.astype("Int64").astype("str").str.zfill(2)

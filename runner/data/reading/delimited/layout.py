@@ -133,15 +133,26 @@ def _below_padded(lines: Sequence[Line], first: int) -> int:
 
     Spreadsheets write a title, or a start date, with as many marks as the table has.
     """
-    for place in range(first, min(first + MOST_PADDED, len(lines))):
+    last = min(first + MOST_PADDED, len(lines))
+    for place in range(first, last):
         fields = lines[place].fields
-        if all(map(str.strip, fields[1:])):
-            if place > first and _is_upper(lines[place - 1].fields):
-                place -= 1
-            above = [list(filter(str.strip, line.fields)) for line in lines[first:place]]
-            few = all(len(filled) <= PADDED for filled in above)
-            return place if few and not is_data(fields) else first
+        is_full = all(map(str.strip, fields[1:]))
+        if not is_full:
+            continue
+        if is_data(fields):
+            return first
+        header = place
+        if place > first and _is_upper(lines[place - 1].fields):
+            header = place - 1  # the upper of two rows of names
+        above = lines[first:header]
+        return header if all(map(_is_padded, above)) else first
     return first
+
+
+def _is_padded(line: Line) -> bool:
+    """Whether but few fields of a line hold something."""
+    filled = list(filter(str.strip, line.fields))
+    return len(filled) <= PADDED
 
 
 def _is_upper(fields: Sequence[str]) -> bool:

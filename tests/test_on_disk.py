@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import called, commands
 
+from runner.data.accounts.account import account_of
+from runner.data.columns import order
 from runner.data.market import Market
 from runner.data.reading.formats import columnar
+from runner.data.rules import admitted
 from runner.data.sources.file import File
 from runner.data.stored import columns, filing, numbers, reading
 from runner.data.stored.columns import StoredColumn
@@ -191,9 +194,9 @@ def rows_of(names: int = 6, dates: int = 12) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.mark.parametrize("order", [["date", "name"], ["name", "date"], ["ret"]])
-def test_the_order_of_the_rows_does_not_matter(tmp_path: Path, order: list[str]) -> None:
-    both(written(rows_of().sort_values(order), tmp_path), tmp_path)
+@pytest.mark.parametrize("sorting", [["date", "name"], ["name", "date"], ["ret"]])
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path, sorting: list[str]) -> None:
+    both(written(rows_of().sort_values(sorting), tmp_path), tmp_path)
 
 
 def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
@@ -301,3 +304,77 @@ def test_the_commands_of_the_page_on_tables_larger_than_memory(tmp_path: Path) -
     assert "1 market on disk" in listed.out
     called("python -m runner cache --empty", tmp_path)
     assert not list((tmp_path / "outputs" / "cache").glob("*.market"))
+
+
+def awkward() -> pd.DataFrame:
+    """Returns with a code, an infinite one, values that are missing, and moves far beyond others."""
+    table = rows_of(names=9, dates=40)
+    rng = np.random.default_rng(8)
+    table["ret"] = np.where(rng.random(len(table)) < 0.2, 0.0, 0.3 * table["ret"])
+    table["rf"] = table["date"].dt.day / 3000.0 - 0.004
+    table["me"] = np.where(rng.random(len(table)) < 0.1, np.nan, table["me"])
+    table["exchange"] = np.where(table["date"].dt.day < 9, "N", "Q")
+    table.loc[[7, 50], "ret"] = [-99.0, np.inf]
+    table.loc[[20, 21, 100, 140, 141, 180, 200], "ret"] = [0.9, -0.7, 0.6, 0.9, 0.9, 0.8, 2.0]
+    table.loc[66, "me"] = -999.0
+    return table
+
+
+@pytest.mark.parametrize("sorting", [["date", "name"], ["name", "date"]])
+@pytest.mark.parametrize("without", ["", "ret", "prc"])
+def test_rules_account_and_digests_are_those_in_memory(
+    tmp_path: Path, sorting: list[str], without: str
+) -> None:
+    columns = {
+        "date": "date",
+        "asset": "name",
+        "ret": "ret",
+        "close": "prc",
+        "me": "me",
+        "rf": "rf",
+    }
+    columns = {name: column for name, column in columns.items() if column != without}
+    path = written(awkward().sort_values(sorting), tmp_path, 30)
+    spec: dict[str, Any] = {
+        "columns": {"close": None, "volume": None, **columns},
+        "groups": {"exchange": "exchange"},
+        "folder": str(tmp_path),
+    }
+    ours = admitted(File(path, on_disk=True, **spec).load(), 0.05)
+    theirs = admitted(File(path, on_disk=False, **spec).load(), 0.05)
+    assert isinstance(ours.fields.columns["me"], StoredColumn)
+    disk = [note for note in ours.notes if "The market is on disk" in note]
+    assert [note for note in ours.notes if note not in disk] == list(theirs.notes)
+    assert ours.dropped == theirs.dropped
+    assert len(ours.blanked) == len(theirs.blanked)
+    for one, other in zip(ours.blanked, theirs.blanked, strict=True):
+        assert one[:2] == other[:2]
+        np.testing.assert_array_equal(one.at, other.at)
+    for named in ([], ["me"]):
+        assert ours.fingerprint_of_rows(named) == theirs.fingerprint_of_rows(named)
+    assert ours.fingerprint == theirs.fingerprint
+    assert ours.fingerprint_of_earlier_versions == theirs.fingerprint_of_earlier_versions
+    account = account_of(ours)
+    expected = account_of(theirs)
+    assert account.words == expected.words
+    for name, table in account.tables.items():
+        pd.testing.assert_frame_equal(table, expected.tables[name])
+    pd.testing.assert_frame_equal(account.raster, expected.raster)
+
+
+@pytest.mark.parametrize("kept", [1, 40])
+def test_quantiles_of_parts_are_those_of_all(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    monkeypatch.setattr(order, "KEPT", kept)
+    rng = np.random.default_rng(2)
+    for n in (1, 2, 3, 51, 1000, 1001):
+        zeros = np.zeros(n)
+        several = rng.integers(-1, 2, n) * 1.0
+        for numbers_of in (rng.standard_normal(n), several, zeros, np.exp(20.0 * rng.random(n))):
+
+            def parts(every: np.ndarray = numbers_of) -> Any:
+                return iter(np.array_split(every, 5))
+
+            assert order.median(parts) == np.median(numbers_of)
+            exact = np.quantile(numbers_of, 0.999)
+            assert order.quantile(parts, 0.999) == pytest.approx(exact, rel=1e-15)
+    assert np.isnan(order.median(lambda: iter([np.empty(0)])))

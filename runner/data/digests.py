@@ -79,10 +79,14 @@ def _feed_cells(
 ) -> None:
     """Feed the name, the assets and the cells that have a value to a digest."""
     update(repr((name, assets)).encode())
-    cells = column.cells()
-    update(np.ascontiguousarray(cells.position).data)
-    for start in range(0, len(cells.values), NUMBERS):
-        update(_same_bits(cells.values[start : start + NUMBERS]))
+    N = len(column.assets)
+    for first, stretch in column.stretches():
+        position = stretch.cells().position + first * N
+        update(np.ascontiguousarray(position).data)
+    for part in column.parts():
+        known = part[~np.isnan(part)]
+        for start in range(0, len(known), NUMBERS):
+            update(_same_bits(known[start : start + NUMBERS]))
 
 
 def _same_bits(values: np.ndarray) -> memoryview:

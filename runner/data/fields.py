@@ -98,6 +98,11 @@ class WideColumn:
         return None
 
     @property
+    def listings(self) -> None:
+        """No cells of a table: the field has every cell."""
+        return None
+
+    @property
     def listed(self) -> None:
         """No number of cells with a row: the field has every cell."""
         return None

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.column import Column as Field
+from runner.data.columns.sizes import amounts, any_value, median_size
+from runner.data.fields import WideColumn
 from runner.data.market import Market
 from runner.data.notices import Blanked, Column, Dropped
 from runner.data.suspicions import suspicions
@@ -27,35 +30,38 @@ class Rule(NamedTuple):
     """What a value must not be.
 
     Attributes:
-        breaks: mask of the values that break the rule; a missing one never does.
+        breaks: mask of the values that break the rule, of them and the size from which on a number
+            such as -99 is a code; a missing value never does.
         account: how the account goes on after `<column> is`.
         cause: what so many of such values may be.
     """
 
-    breaks: Callable[[np.ndarray], np.ndarray]
+    breaks: Callable[[np.ndarray, float], np.ndarray]
     account: str
     cause: str
 
 
-def _not_positive(cells: np.ndarray) -> np.ndarray:
+def _not_positive(cells: np.ndarray, least_code: float) -> np.ndarray:
     return np.asarray(cells <= 0.0)
 
 
-def _below_total_loss(cells: np.ndarray) -> np.ndarray:
+def _below_total_loss(cells: np.ndarray, least_code: float) -> np.ndarray:
     return np.asarray(cells < -1.0)
 
 
-def _code_of_french(cells: np.ndarray) -> np.ndarray:
+def _code_of_french(cells: np.ndarray, least_code: float) -> np.ndarray:
     return np.asarray(np.abs(cells - FRENCH) < 1e-12)
 
 
-def _code_of_missing(cells: np.ndarray) -> np.ndarray:
+def _code_of_missing(cells: np.ndarray, least_code: float) -> np.ndarray:
     """Mask of numbers that files write for a missing value, far below all others of the column."""
-    coded = np.isin(cells, CODES)
-    sizes = np.abs(cells[~coded & np.isfinite(cells)])
-    if not len(sizes):
+    if not np.isfinite(least_code):
         return np.zeros(cells.shape, dtype=bool)
-    return coded & (np.abs(cells) >= FAR * sizes.max())
+    return np.isin(cells, CODES) & (np.abs(cells) >= least_code)
+
+
+def _infinite(cells: np.ndarray, least_code: float) -> np.ndarray:
+    return np.asarray(np.isinf(cells))
 
 
 FRENCH = -0.9999  # -99.99 per cent
@@ -67,7 +73,7 @@ INFINITE = "infinite"
 NOT_POSITIVE = "zero or negative"
 BELOW_TOTAL_LOSS = "below -1"
 RULES = {
-    INFINITE: Rule(np.isinf, "infinite", "divisions by zero where the data was made"),
+    INFINITE: Rule(_infinite, "infinite", "divisions by zero where the data was made"),
     NOT_POSITIVE: Rule(
         _not_positive,
         "zero or negative",
@@ -123,16 +129,15 @@ def admitted(market: Market, allow_loss: float) -> Market:
         raise DataError(mistakes)
     blanked: list[Blanked] = []
     account: list[Dropped] = []
-    for column, values in columns(market):
-        broken = _broken(column, values, market.kinds.get(column.name))
+    for column, field in columns(market):
+        broken = _broken(column, field, market.kinds.get(column.name))
         if not broken:
             continue
-        blanked += [_placed(part, market) for part in broken]
+        blanked += broken
         for part in broken:
             reason = f"{column.label} is {RULES[part.rule].account}"
             account.append(Dropped("source value", reason, len(part.at)))
-        known = int(np.count_nonzero(~np.isnan(values)))
-        mistakes += _loss(column, broken, known, allow_loss)
+        mistakes += _loss(column, broken, amounts(field).present, allow_loss)
     if mistakes:
         raise DataError(mistakes)
     clean = with_value(market, blanked, np.nan)
@@ -151,7 +156,7 @@ def _without_values(market: Market) -> list[str]:
     """The line on prices, and on returns, that have no value at all."""
     lines = []
     for name in ("close", "ret"):
-        if name not in market.fields or market.fields[name].notna().to_numpy().any():
+        if name not in market.fields or any_value(market.fields.columns[name]):
             continue
         lines.append(
             f"data: {name}: no cell (date x asset) has a value; "
@@ -164,11 +169,14 @@ def _no_returns(market: Market) -> list[str]:
     """The line on a field `ret` whose numbers are larger than returns of any asset are."""
     if "ret" not in market.fields:
         return []
-    returns = market.fields.columns["ret"].values
-    sizes = np.abs(returns[np.isfinite(returns)])
-    if not len(sizes) or np.median(sizes) <= LARGEST_MEDIAN:
+    returns = market.fields.columns["ret"]
+    counts = amounts(returns)
+    if 2 * counts.above_one < counts.known or not counts.known:
         return []
-    middle = number(float(np.median(sizes)), 3)
+    size = median_size(returns)
+    if size <= LARGEST_MEDIAN:
+        return []
+    middle = number(size, 3)
     return [
         f"data: ret: the median size of a return is {middle}, more than doubling each row; "
         "allowed: decimal returns (data.percent=true divides returns in per cent by 100; "
@@ -176,59 +184,76 @@ def _no_returns(market: Market) -> list[str]:
     ]
 
 
-def usable(name: str, values: Any) -> Any:
-    """Mask of the values of the field of this name that are there and break no rule."""
-    cells = values.to_numpy(dtype=float)
+def usable(name: str, values: pd.DataFrame) -> np.ndarray:
+    """Mask (T, N) of the values of the field of this name that are there and break no rule."""
+    field = WideColumn(values)
+    cells = field.values
     good = ~np.isnan(cells)
     for rule in OF_FIELDS.get(name, UNDECLARED):
-        good &= ~RULES[rule].breaks(cells)
+        good &= ~RULES[rule].breaks(cells, _least_code(field))
     return good
 
 
-def columns(market: Market) -> Iterator[tuple[Column, np.ndarray]]:
-    """Every column of numbers: fields, wide (T, N) or long (n,), series and market asset (T,)."""
+def columns(market: Market) -> Iterator[tuple[Column, Field]]:
+    """Every column of numbers: fields (T, N), series and those of the market asset (T, 1)."""
     for name, field in market.fields.columns.items():
-        yield Column("field", name, name), field.values
+        yield Column("field", name, name), field
     for name in market.series.columns:
-        yield Column("series", str(name), str(name)), market.series[name].to_numpy(dtype=float)
+        yield Column("series", str(name), str(name)), WideColumn(market.series[[name]])
     of_market = {"close": market.market_close, "ret": market.market_ret}
     for name, series in of_market.items():
         if series is not None:
             asset = "the market asset"
             if series.name is not None:
                 asset = str(series.name)
-            yield Column("market", name, f"{name} of {asset}"), series.to_numpy(dtype=float)
+            yield Column("market", name, f"{name} of {asset}"), WideColumn(series.to_frame())
 
 
-def _placed(broken: Blanked, market: Market) -> Blanked:
-    """The same values of a column, those of a field by their cells (T, N)."""
-    if broken.column.kind != "field":
-        return broken
-    rows, assets = market.fields.columns[broken.column.name].places(broken.at)
-    return broken._replace(at=rows.astype(np.intp) * len(market.assets) + assets)
-
-
-def _broken(column: Column, cells: np.ndarray, kind: Kind | None) -> list[Blanked]:
+def _broken(column: Column, field: Field, kind: Kind | None) -> list[Blanked]:
     """The values that break a rule for their kind, each under the first rule that it breaks.
 
-    They are at positions of the numbers of the column, row by row.
+    They are at positions of the cells of the column, row by row.
     """
     names: tuple[str, ...] = UNDECLARED
     if kind is not None:
         names = OF_KINDS.get(kind, OF_ANY)
     elif column.kind != "series":
         names = OF_FIELDS.get(column.name, UNDECLARED)
-    broken: list[Blanked] = []
-    before = np.zeros(0, dtype=np.intp)
-    for name in names:
-        breaks = RULES[name].breaks(cells)
-        if not breaks.any():
-            continue
-        at = np.setdiff1d(np.flatnonzero(breaks), before, assume_unique=True)
-        before = np.union1d(before, at)
+    least_code = _least_code(field) if CODE in names else np.inf
+    places: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for first, stretch in field.stretches():
+        values = stretch.values
+        before = np.zeros(0, dtype=np.intp)
+        for name in names:
+            breaks = RULES[name].breaks(values, least_code)
+            if not breaks.any():
+                continue
+            at = np.setdiff1d(np.flatnonzero(breaks), before, assume_unique=True)
+            before = np.union1d(before, at)
+            rows, assets = stretch.places(at)
+            row_of_all = rows.astype(np.intp) + first
+            places[name].append(row_of_all * len(field.assets) + assets)
+    broken = []
+    for name, parts in places.items():
+        at = np.concatenate([np.zeros(0, dtype=np.intp), *parts])
         if len(at):
             broken.append(Blanked(column, name, at))
     return broken
+
+
+def _least_code(field: Field) -> float:
+    """The size from which on a number such as -99 is a code: far above all others of its column.
+
+    Infinite where the column has no such number, or no other.
+    """
+    if not any((part <= CODES[0]).any() for part in field.parts()):
+        return np.inf
+    largest = -np.inf
+    for part in field.parts():
+        others = part[~np.isin(part, CODES) & np.isfinite(part)]
+        if len(others):
+            largest = max(largest, float(np.abs(others).max()))
+    return FAR * largest if np.isfinite(largest) else np.inf
 
 
 def _size(broken: Blanked) -> int:

@@ -12,6 +12,15 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Column
+from runner.data.columns.sizes import (
+    Moves,
+    above,
+    amounts,
+    deviation,
+    median_size,
+    median_sizes,
+    together,
+)
 from runner.data.fields import WideColumn
 from runner.data.market import Market
 from runner.text import count, number, percent
@@ -23,6 +32,7 @@ JUMP = 0.5
 TIMES = 50.0
 MOST_JUMPS = 5  # reported one by one, the largest first
 AHEAD = pd.Timedelta(days=2)  # from today on, where clocks of any zone are not yet
+SOME = 64  # rows that are looked at together
 FEW_ROWS = 20  # below which a series is not judged
 # a series with so large a share of values of either sign, and less autocorrelation, is a return
 EACH_SIGN = 0.1
@@ -44,8 +54,8 @@ def suspicions(market: Market) -> list[str]:
         return lines
     returns = returns_of(market)
     source = "ret" if "ret" in market.fields else "changes of close"
-    lines += _per_cent(returns.values, source)
-    lines += _scales(market, returns.values)
+    lines += _per_cent(returns, source)
+    lines += _scales(market, returns)
     lines += _jumps(market, returns)
     return lines
 
@@ -75,35 +85,24 @@ def _future(dates: pd.DatetimeIndex) -> list[str]:
     ]
 
 
-def above_one(returns: np.ndarray) -> bool:
+def above_one(returns: Column) -> bool:
     """Whether so many of the returns are above 100 % that they look like per cent."""
-    return _share_above_one(returns) > LARGE_SHARE
+    return amounts(returns).share_above_one > LARGE_SHARE
 
 
-def _share_above_one(returns: np.ndarray) -> float:
-    """Share of the returns that are above 100 % in size; zero without any."""
-    is_finite = np.isfinite(returns)
-    finite = np.count_nonzero(is_finite)
-    known = int(finite)
-    large = int(np.count_nonzero(np.abs(returns) > 1.0))
-    return large / max(known, 1)
-
-
-def _per_cent(returns: np.ndarray, source: str) -> list[str]:
+def _per_cent(returns: Column, source: str) -> list[str]:
     """The sentence on returns too many of which are above 100 %."""
-    if not above_one(returns):
+    share = amounts(returns).share_above_one
+    if share <= LARGE_SHARE:
         return []
-    is_finite = np.isfinite(returns)
-    sizes = np.abs(returns[is_finite])
-    median_size = float(np.median(sizes))
-    median = percent(median_size)
+    median = percent(median_size(returns))
     return [
-        f"{percent(_share_above_one(returns))} of the returns ({source}) are above 100 % in size, "
+        f"{percent(share)} of the returns ({source}) are above 100 % in size, "
         f"their median size is {median}: are they in per cent, or no returns?"
     ]
 
 
-def _scales(market: Market, returns: np.ndarray) -> list[str]:
+def _scales(market: Market, returns: Column) -> list[str]:
     """The sentence on each input of another scale than the returns."""
     lines = []
     for name, scale in other_scales(market, returns).items():
@@ -116,7 +115,7 @@ def _scales(market: Market, returns: np.ndarray) -> list[str]:
     return lines
 
 
-def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
+def other_scales(market: Market, returns: Column) -> dict[str, Scale]:
     """By name, inputs that look like returns, but have another scale than the returns."""
     inputs = _inputs(market)
     if not inputs:
@@ -125,7 +124,7 @@ def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
     cells = np.column_stack(columns)
     judged = _like_returns(cells)
     names = np.array(list(inputs))[judged]
-    of_returns = _deviation(returns[np.isfinite(returns)])
+    of_returns = deviation(returns)
     apart = {}
     for name, column in zip(names, cells.T[judged], strict=True):
         of_input = _deviation(column[np.isfinite(column)])
@@ -155,13 +154,22 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
         # a look at a few dates first, for most fields differ between assets
         if not _same_for_all(few[name].to_numpy(dtype=float)):
             continue
-        cells = market.fields[name].to_numpy(dtype=float)
+        series = _shared(market.fields.columns[name])
+        if series is not None:
+            inputs.setdefault(name, series)
+    return inputs
+
+
+def _shared(column: Column) -> np.ndarray | None:
+    """The values (T,) of a field that are the same for every asset; None where they differ."""
+    values = []
+    for cells in column.blocks(SOME):
         if not _same_for_all(cells):
-            continue
+            return None
         is_finite = np.isfinite(cells)
         first_known = is_finite.argmax(axis=1)
-        inputs.setdefault(name, cells[np.arange(T), first_known])
-    return inputs
+        values.append(cells[np.arange(len(cells)), first_known])
+    return np.concatenate(values)
 
 
 def _same_for_all(cells: np.ndarray) -> bool:
@@ -211,32 +219,51 @@ def _deviation(values: np.ndarray) -> float:
 
 def _jumps(market: Market, returns: Column) -> list[str]:
     """Moves far beyond what their asset does."""
-    with np.errstate(invalid="ignore"):
-        large = np.abs(returns.values) > JUMP
-    _, of_large = returns.places(np.flatnonzero(large))
-    assets = np.unique(of_large)
-    of_assets = returns.of(assets)
-    moves = np.abs(of_assets)
-    moves[~np.isfinite(moves)] = np.nan
-    medians = np.empty(0)
-    if len(assets):
-        medians = np.nanmedian(moves, axis=0)
-    jumps = (moves > JUMP) & (moves > TIMES * medians)
-    rows, columns = np.nonzero(jumps)
-    order = np.argsort(-moves[rows, columns], kind="stable")
+    medians = _usual_moves(returns, len(market.assets))
+    jumps = together(_far(moves, medians) for moves in above(returns, JUMP))
+    sizes = np.abs(jumps.values)
+    order = np.argsort(-sizes, kind="stable")
     lines = []
     for jump in order[:MOST_JUMPS]:
-        row = rows[jump]
-        column = columns[jump]
-        asset = assets[column]
+        asset = jumps.assets[jump]
         name = market.assets[asset]
-        move = of_assets[row, column]
-        lines.append(_jump(name, market.dates[row], move, medians[column]))
+        date = market.dates[jumps.rows[jump]]
+        lines.append(_jump(name, date, jumps.values[jump], medians[asset]))
     if len(order) > MOST_JUMPS:
         more = count(len(order) - MOST_JUMPS, "further move")
         times = f"{TIMES:g} times the median move of the asset"
         lines.append(f"{more} above {percent(JUMP)} and above {times}.")
     return lines
+
+
+def _usual_moves(returns: Column, N: int) -> np.ndarray:
+    """Median size (N,) of the returns of each asset that may have jumped, NaN of the others.
+
+    Most assets need no median: more than half of their returns are so large that none jumped.
+    """
+    largest = np.zeros(N)
+    for moves in above(returns, JUMP):
+        np.maximum.at(largest, moves.assets, np.abs(moves.values))
+    medians = np.full(N, np.nan)
+    if not largest.any():
+        return medians
+    small = np.zeros(N, dtype=np.int64)
+    known = np.zeros(N, dtype=np.int64)
+    for _, stretch in returns.stretches():
+        position, values = stretch.cells()
+        asset = position % N
+        sizes = np.abs(values)
+        known += np.bincount(asset[np.isfinite(sizes)], minlength=N)
+        small += np.bincount(asset[TIMES * sizes <= largest[asset]], minlength=N)
+    candidates = np.flatnonzero((largest > 0.0) & (2 * small >= known))
+    medians[candidates] = median_sizes(returns, candidates)
+    return medians
+
+
+def _far(moves: Moves, medians: np.ndarray) -> Moves:
+    """Those of the moves that are far beyond the median one of their asset."""
+    far = np.abs(moves.values) > TIMES * medians[moves.assets]
+    return Moves(*(part[far] for part in moves))
 
 
 def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:

@@ -21,14 +21,12 @@ from runner.data.accounts.values import (
     joined_readings,
     joins_of,
     labels_of,
-    largest_of,
-    median_size,
     moves_of,
     units_of,
-    zeros,
 )
 from runner.data.calendar import WHOLE_WEEK, span
 from runner.data.columns.column import Column
+from runner.data.columns.sizes import amounts, largest_values, median_size
 from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.market import Market
 from runner.data.suspicions import returns_of, stamp
@@ -180,19 +178,20 @@ def _dates(market: Market) -> str:
     return f"{text}; {absent}, at most {longest:,} in a row, {between}."
 
 
-def _coverage(market: Market, known: np.ndarray) -> str:
+def _coverage(market: Market, known: Column) -> str:
     """How many cells have a value, and how many assets have all."""
-    T, N = known.shape
-    values = known.sum(axis=0)
-    number_of_cells = count(known.size, "cell")
+    T = len(market.dates)
+    N = len(market.assets)
+    counts = known.counts()
+    values = counts.of_assets
+    number_of_cells = count(T * N, "cell")
     cells = f"{number_of_cells} (date x asset)"
     is_whole = values == T
     whole = int(is_whole.sum())
     if whole == N:
         assets = count(N, "asset")
         return f"{assets}: {cells}, all with a value."
-    mean = float(known.mean())
-    share = percent(mean)
+    share = percent(counts.total / (T * N))
     text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
     least = int(values.argmin())
     asset = market.assets[least]
@@ -220,7 +219,7 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     """The usual size of a return and the largest one."""
     if returns is None:
         return []
-    moves = largest_of(returns)
+    moves = largest_values(returns, 1)
     if not len(moves.values):
         return []
     largest = percent(float(moves.values[0]))
@@ -228,10 +227,10 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     first_row = moves.rows[0]
     day = market.dates[first_row]
     date = stamp(day)
-    usual = median_size(returns.values)
+    usual = median_size(returns)
     size = percent(usual)
     text = f"Median absolute return a row {size}; the largest is {largest} ({asset}, {date})"
-    share = zeros(returns.values)
+    share = amounts(returns).share_zero
     if share > MANY_ZEROS:
         share_text = percent(share)
         text += f"; {share_text} are zero"

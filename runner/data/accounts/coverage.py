@@ -8,21 +8,25 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import DAYS_OF_YEAR, EVERY_DAY, TRADING_DAYS, WEEK, Calendar
+from runner.data.columns.column import Column
+from runner.data.fields import WideColumn
 from runner.data.market import Market
 
 MOST_ASSETS = 200  # of the raster; of more, every so many
 MOST_PERIODS = 500  # of the raster; rows of more dates are taken together
 
 
-def values_known(market: Market) -> np.ndarray:
-    """Mask (T, N) of the cells with what returns are made of: `ret`, else `close`.
+def values_known(market: Market) -> Column:
+    """The field whose values returns are made of: `ret`, else `close`.
 
-    Of data with neither, of the cells with any field.
+    Of data with neither, one with a value where any field has one.
     """
     for name in ("ret", "close"):
         if name in market.fields:
-            return market.fields.columns[name].known()
-    return market.fields.known()
+            return market.fields.columns[name]
+    known = market.fields.known()
+    cells = np.where(known, 1.0, np.nan)
+    return WideColumn(pd.DataFrame(cells, index=market.dates, columns=market.fields.assets))
 
 
 class Gaps(NamedTuple):
@@ -95,20 +99,17 @@ def follows_weekdays(calendar: Calendar) -> bool:
     return days_per_year in (TRADING_DAYS, EVERY_DAY)
 
 
-def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+def coverage_of(market: Market, known: Column) -> pd.DataFrame:
     """A row per asset, the least covered first.
 
     Columns: asset, first, last (dates with a value), values, inside (missing from first to last),
     share (of all rows).
 
     Args:
-        known: (T, N), as of `values_known`.
+        known: as of `values_known`.
     """
-    T = len(known)
-    values = known.sum(axis=0)
-    first = known.argmax(axis=0)
-    rows_after_last = known[::-1].argmax(axis=0)
-    last = T - 1 - rows_after_last
+    T = len(market.dates)
+    _, values, first, last = known.counts()
     dates = market.dates
     empty = values == 0
     listed_rows = last - first
@@ -126,21 +127,21 @@ def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     return table.sort_values("values", kind="stable", ignore_index=True)
 
 
-def assets_by_date(market: Market, known: np.ndarray) -> pd.DataFrame:
+def assets_by_date(market: Market, known: Column) -> pd.DataFrame:
     """Columns date and assets: how many have a value."""
-    assets = known.sum(axis=1)
-    return pd.DataFrame({"date": market.dates, "assets": assets})
+    return pd.DataFrame({"date": market.dates, "assets": known.counts().of_dates})
 
 
-def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+def raster_of(market: Market, known: Column) -> pd.DataFrame:
     """Share of rows with a value: assets by first date (at most 200) x periods (at most 500).
 
     The index names the assets, the columns the first date of each period.
     """
-    T, N = known.shape
-    has_value = known.any(axis=0)
-    first = np.where(has_value, known.argmax(axis=0), T)
-    values = known.sum(axis=0)
+    T = len(market.dates)
+    N = len(market.assets)
+    counts = known.counts()
+    values = counts.of_assets
+    first = np.where(values > 0, counts.first, T)
     order = np.lexsort((-values, first))
     if N > MOST_ASSETS:
         evenly = np.linspace(0, N - 1, MOST_ASSETS).astype(int)
@@ -149,7 +150,8 @@ def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     bounds = np.linspace(0, T, periods, endpoint=False)
     positions = bounds.astype(int)
     starts = np.unique(positions)
-    shown = np.ascontiguousarray(known[:, order], dtype=float)
+    has_value = ~np.isnan(known.of(order))
+    shown = np.ascontiguousarray(has_value, dtype=float)
     sums = np.add.reduceat(shown, starts, axis=0)
     ends = np.append(starts, T)
     rows = np.diff(ends)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Column
+from runner.data.columns.order import finite
+from runner.data.columns.sizes import (
+    amounts,
+    largest_values,
+    median_of,
+    median_size,
+    median_sizes,
+    quantile_of_sizes,
+)
 from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.rules import columns as numbers_of
 from runner.data.suspicions import above_one, other_scales
 
 LARGEST = 10  # moves in the table
-SOME = 4096  # values whose largest is looked at first
+SOME = 64  # rows that are compared together
 MOST_BINS = 121  # of the distribution of returns; odd, so that zero is in the middle of one
 WITHIN = 0.999  # share of returns in the middle of the distribution
 BEYOND = 1.5  # times the size that this share of returns has, up to which bins reach
@@ -55,7 +64,7 @@ def joined_readings(market: Market) -> list[Reading]:
     return [reading for reading in readings if reading.table != first]
 
 
-def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+def columns_of(market: Market, known: Column) -> pd.DataFrame:
     """A row per column: table, column, name, taken_for, how, values, missing.
 
     `how`: given, guessed, or named by another part of the spec than `data`. `values` counts the
@@ -63,7 +72,7 @@ def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     or return, of a series all rows, of a group all assets.
 
     Args:
-        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
+        known: as of `runner.data.accounts.coverage.values_known`.
     """
     rows: list[dict[str, Any]] = []
     for reading in readings_of(market):
@@ -89,7 +98,7 @@ def _how(reading: Reading) -> str:
     return GUESSED if reading.guessed else GIVEN
 
 
-def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None, int | None]:
+def met(market: Market, reading: Reading, known: Column) -> tuple[int | None, int | None]:
     """How many cells of a column have a value, and how many have none; None of keys."""
     name = reading.name
     if reading.taken_for == "market asset" and market.market_close is not None:
@@ -97,8 +106,8 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
         present = has_close.to_numpy()
         absent = ~present
     elif name in market.fields:
-        present = market.fields.columns[name].known()
-        absent = known & ~present
+        column = market.fields.columns[name]
+        return column.counts().total, lacking(known, column)
     elif name in market.series.columns:
         series = market.series[name]
         present = series.notna().to_numpy()
@@ -114,11 +123,23 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
     return number_met, number_missed
 
 
-def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+def lacking(known: Column, column: Column) -> int:
+    """Cells in which the first field has a value, and the second has none."""
+    if known.listings is column.listings:
+        pairs = zip(known.parts(), column.parts(), strict=True)
+    else:
+        pairs = zip(known.blocks(SOME), column.blocks(SOME), strict=True)
+    cells = 0
+    for values, others in pairs:
+        cells += int(np.count_nonzero(~np.isnan(values) & np.isnan(others)))
+    return cells
+
+
+def joins_of(market: Market, known: Column) -> pd.DataFrame:
     """A row per column of a joined table: name, table, met, missed, share (met).
 
     Args:
-        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
+        known: as of `runner.data.accounts.coverage.values_known`.
     """
     rows = []
     for reading in joined_readings(market):
@@ -145,15 +166,13 @@ def units_of(market: Market, returns: Column | None) -> pd.DataFrame:
     rows = []
     remarks = {}
     if returns is not None:
-        values = returns.values
-        has_large = above_one(values)
-        remark = IN_PER_CENT if has_large else ""
-        unit = _unit(OF_ROW, "return", values, remark)
+        remark = IN_PER_CENT if above_one(returns) else ""
+        unit = _unit(OF_ROW, "return", returns, remark)
         rows.append(unit)
-        for name, scale in other_scales(market, values).items():
+        for name, scale in other_scales(market, returns).items():
             remarks[name] = ANOTHER_SCALE.format(scale.ratio)
     kinds = {reading.name: reading.taken_for for reading in readings_of(market)}
-    for column, values in numbers_of(market):
+    for column, field in numbers_of(market):
         if column.name == "ret" and column.kind == "field":
             continue  # the first row
         kind: str = column.kind
@@ -162,29 +181,25 @@ def units_of(market: Market, returns: Column | None) -> pd.DataFrame:
         remark = ""
         if column.kind != "market":
             remark = remarks.get(column.name, "")
-        unit = _unit(column.label, kind, values, remark)
+        unit = _unit(column.label, kind, field, remark)
         rows.append(unit)
     return pd.DataFrame(rows)
 
 
-def _unit(name: str, kind: str, cells: np.ndarray, remark: str) -> dict[str, Any]:
+def _unit(name: str, kind: str, field: Column, remark: str) -> dict[str, Any]:
     """The row of a column."""
-    is_finite = np.isfinite(cells)
-    known = cells[is_finite]
-    row: dict[str, Any] = {"name": name, "taken_for": kind, "values": len(known)}
-    if not len(known):
+    counts = amounts(field)
+    row: dict[str, Any] = {"name": name, "taken_for": kind, "values": counts.known}
+    if not counts.known:
         figures = ("median", "median_size", "least", "greatest", "zero")
         row |= dict.fromkeys(figures, np.nan)
         row["remark"] = "no value"
         return row
-    median = np.median(known)
-    row["median"] = float(median)
-    row["median_size"] = median_size(known)
-    least = known.min()
-    row["least"] = float(least)
-    greatest = known.max()
-    row["greatest"] = float(greatest)
-    row["zero"] = float(np.mean(known == 0.0))
+    row["median"] = median_of(field)
+    row["median_size"] = median_size(field)
+    row["least"] = counts.least
+    row["greatest"] = counts.greatest
+    row["zero"] = counts.share_zero
     row["remark"] = remark
     return row
 
@@ -194,96 +209,41 @@ def moves_of(market: Market, returns: Column | None) -> pd.DataFrame:
     columns = ["asset", "date", "return", "median_size"]
     if returns is None:
         return pd.DataFrame(columns=columns)
-    largest = largest_of(returns)
+    moves_of_all = largest_values(returns, LARGEST)
     assets = np.array(market.assets)
-    moved, position = np.unique(largest.assets, return_inverse=True)
-    of_assets = returns.of(moved).T
-    medians = np.array([median_size(values) for values in of_assets])
+    moved, position = np.unique(moves_of_all.assets, return_inverse=True)
+    medians = median_sizes(returns, moved)
     moves = {
-        "asset": assets[largest.assets],
-        "date": market.dates[largest.rows],
-        "return": largest.values,
+        "asset": assets[moves_of_all.assets],
+        "date": market.dates[moves_of_all.rows],
+        "return": moves_of_all.values,
         "median_size": medians[position],
     }
     return pd.DataFrame(moves, columns=columns)
-
-
-class Moves(NamedTuple):
-    """Returns (m,) with the positions of their rows and assets."""
-
-    rows: np.ndarray
-    assets: np.ndarray
-    values: np.ndarray
-
-
-def largest_of(returns: Column) -> Moves:
-    """The ten largest returns by size, largest first; of equal ones the first by date, asset."""
-    values = returns.values
-    sizes = np.abs(values)
-    is_finite = np.isfinite(sizes)
-    missing = ~is_finite
-    sizes[missing] = -1.0
-    large = sizes >= max(_among_largest(sizes), 0.0)
-    by_size = np.argsort(-sizes[large], kind="stable")
-    order = by_size[:LARGEST]
-    large_rows = np.flatnonzero(large)
-    rows, assets = returns.places(large_rows)
-    of_large = values[large]
-    return Moves(rows[order], assets[order], of_large[order])
-
-
-def _among_largest(sizes: np.ndarray) -> float:
-    """A size that at least ten values reach, where there are so many, and few values pass."""
-    flat = sizes.ravel(order="K")
-    most = LARGEST * SOME
-    if len(flat) <= most:
-        return 0.0
-    starts = np.arange(0, len(flat), SOME)
-    largest_of_each = np.maximum.reduceat(flat, starts)
-    tenth = len(largest_of_each) - LARGEST
-    return float(np.partition(largest_of_each, tenth)[tenth])
-
-
-def zeros(values: np.ndarray) -> float:
-    """Share of those that are known that are zero; zero of none."""
-    is_finite = np.isfinite(values)
-    finite = np.count_nonzero(is_finite)
-    known = int(finite)
-    zero = int(np.count_nonzero(values == 0.0))
-    at_least_one = max(known, 1)
-    return float(zero / at_least_one)
-
-
-def median_size(values: np.ndarray) -> float:
-    """Median absolute value of those that are known; NaN of none."""
-    is_finite = np.isfinite(values)
-    sizes = np.abs(values[is_finite])
-    if not len(sizes):
-        return float("nan")
-    return float(np.median(sizes, overwrite_input=True))
 
 
 def distribution_of(returns: Column | None) -> pd.DataFrame:
     """Counts of returns: low, high (decimals), values; the outer bins hold all beyond."""
     if returns is None:
         return pd.DataFrame(columns=["low", "high", "values"])
-    values = returns.values
-    is_finite = np.isfinite(values)
-    known = values[is_finite]
-    if not len(known):
+    amount = amounts(returns)
+    if not amount.known:
         return pd.DataFrame(columns=["low", "high", "values"])
-    sizes = np.abs(known)
-    greatest = float(sizes.max())
-    usual = float(np.quantile(sizes, WITHIN))
+    greatest = max(abs(amount.least), abs(amount.greatest))
+    usual = quantile_of_sizes(returns, WITHIN)
     widest = BEYOND * usual
     reach = min(widest, greatest)
     if reach == 0.0:
         reach = greatest or MEANINGLESS
-    inside = np.clip(known, -reach, reach)
-    half = int(np.sqrt(len(known)))
+    half = int(np.sqrt(amount.known))
     odd_bins = 2 * half + 1
     bins = min(odd_bins, MOST_BINS)
-    counts, edges = np.histogram(inside, bins, range=(-reach, reach))
+    counts = np.zeros(bins, dtype=np.int64)
+    edges = np.empty(bins + 1)
+    for part in returns.parts():
+        inside = np.clip(finite(part), -reach, reach)
+        of_part, edges = np.histogram(inside, bins, range=(-reach, reach))
+        counts += of_part
     low = edges[:-1]
     high = edges[1:]
     return pd.DataFrame({"low": low, "high": high, "values": counts})

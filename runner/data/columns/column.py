@@ -66,6 +66,11 @@ class Column(Protocol):
         ...
 
     @property
+    def listings(self) -> Any:
+        """The cells that its numbers are of, the same for fields of one table; None of a frame."""
+        ...
+
+    @property
     def listed(self) -> int | None:
         """Cells that the table has a row for; None where the field is a frame."""
         ...

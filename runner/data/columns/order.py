@@ -12,21 +12,22 @@ Parts = Callable[[], Iterator[np.ndarray]]  # reads the numbers anew, some at a 
 DIGIT = 16  # bits that are looked at in one reading
 BITS = 64
 KEPT = 1 << 20  # numbers that are held at a time
+SIGN = np.uint64(1 << 63)
+
+
+def finite(part: np.ndarray) -> np.ndarray:
+    """The numbers (m,) of a part that are finite."""
+    is_finite = np.isfinite(part)
+    return part.ravel() if is_finite.all() else part[is_finite]
 
 
 def known_sizes(part: np.ndarray) -> np.ndarray:
     """Sizes (m,) of the numbers of a part that are finite."""
-    sizes = np.abs(part)
-    finite = np.isfinite(sizes)
-    return sizes.ravel() if finite.all() else sizes[finite]
+    return np.abs(finite(part))
 
 
 def quantile(parts: Parts, share: float) -> float:
-    """The quantile of numbers that are not negative, linear between two of them; NaN of none.
-
-    Args:
-        parts: gives their known sizes.
-    """
+    """The quantile of numbers that are finite, linear between two of them; NaN of none."""
     count = sum(len(part) for part in parts())
     if not count:
         return float("nan")
@@ -38,7 +39,7 @@ def quantile(parts: Parts, share: float) -> float:
 
 
 def median(parts: Parts) -> float:
-    """The median of numbers that are not negative; NaN of none."""
+    """The median of numbers that are finite; NaN of none."""
     count = sum(len(part) for part in parts())
     if not count:
         return float("nan")
@@ -60,8 +61,8 @@ def _at_ranks(parts: Parts, ranks: list[int]) -> list[float]:
 def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
     """Numbers in order, among them the one at this place, and how many are below them.
 
-    Numbers that are not negative are in the order of their bits: each reading counts the next
-    digit of those that begin like the one that is looked for.
+    Each reading counts the next digit of the bits of those that begin like the one that is looked
+    for.
     """
     begins = np.uint64(0)
     before = 0
@@ -82,7 +83,7 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
         if counts[chosen] <= KEPT or not shift:
             break
     if counts[chosen] > KEPT:  # all are equal
-        return np.array([begins]).view(np.float64), rank
+        return np.array([_number(int(begins))]), rank
     parts_of_it = []
     for part in parts():
         bits = _bits(part)
@@ -91,4 +92,14 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
 
 
 def _bits(part: np.ndarray) -> np.ndarray:
-    return (part + 0.0).view(np.uint64)
+    """Bits (n,) of numbers, in whose order the numbers are: those of negative ones turned."""
+    bits = (part + 0.0).view(np.uint64)
+    negative = bits >= SIGN
+    return np.where(negative, ~bits, bits | SIGN)
+
+
+def _number(bits: int) -> float:
+    """The number with these bits."""
+    turned = np.array([bits], dtype=np.uint64)
+    plain = np.where(turned >= SIGN, turned ^ SIGN, ~turned)
+    return float(plain.view(np.float64)[0])

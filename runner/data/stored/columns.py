@@ -190,11 +190,14 @@ class StoredColumn:
     @property
     def share(self) -> float:
         """Share of the cells that have a value."""
-        known = sum(np.count_nonzero(~np.isnan(part)) for part in self.parts())
-        return known / max(self.listings.cells, 1)
+        return self._counts.total / max(self.listings.cells, 1)
 
     def counts(self) -> Counts:
         """How many cells have a value, by date and by asset."""
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> Counts:
         N = len(self.assets)
         of_dates = np.zeros(len(self.listings.dates), dtype=np.int64)
         of_assets = np.zeros(N, dtype=np.int64)

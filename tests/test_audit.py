@@ -14,7 +14,7 @@ import pytest
 from runner.cli.composition import Composer
 from runner.data.labels import Labels
 from runner.data.market import Market
-from runner.data.sources.simulated import Simulated
+from runner.data.sources.simulation.simulated import Simulated
 from runner.errors import DataError, SpecError
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.run import run

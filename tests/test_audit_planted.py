@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from runner.data.market import Market
-from runner.data.sources.simulated import Simulated
+from runner.data.sources.simulation.simulated import Simulated
 from runner.errors import DataError
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.run import run, thoroughly_audited

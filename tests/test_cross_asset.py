@@ -15,7 +15,7 @@ from runner.cli.composition import Composer
 from runner.errors import DataError, EstimationError
 from runner.estimators.penalised.cross_validated import choose
 from runner.experiment.run import run
-from runner.models.cross_asset import CrossAsset
+from runner.models.moving.cross_asset import CrossAsset
 from runner.panels.panel import Panel
 from runner.validation.cross_validation import KFold
 from runner.validation.folds import Fold

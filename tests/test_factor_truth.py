@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from runner.data.sources.factor_truth import YEAR, KnownTruth, SimulatedFactors
+from runner.data.sources.simulation.factor_truth import YEAR, KnownTruth, SimulatedFactors
 
 SPEC = Path(__file__).parents[1] / "conf" / "data" / "simulated_factors.yaml"
 SMALL = SimulatedFactors(rows=300, assets=5, factors=2, seed=7)

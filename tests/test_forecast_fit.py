@@ -15,7 +15,7 @@ from studies import Foretold
 from runner.analyses.forecasts.forecast_fit import forecast_fit, full_sample, past
 from runner.errors import DataError
 from runner.models.model import Model
-from runner.models.rolling import Rolling
+from runner.models.moving.rolling import Rolling
 from runner.models.study import Study
 from runner.panels.finding import Finding
 from runner.panels.panel import Panel

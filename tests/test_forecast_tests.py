@@ -17,8 +17,8 @@ from runner.experiment.reading import sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.models.fixed import Fixed
+from runner.models.moving.rolling import Rolling
 from runner.models.regression import Regression
-from runner.models.rolling import Rolling
 from runner.text import number
 from runner.validation.forecast_tests import (
     FEWEST,

@@ -70,7 +70,7 @@ def test_estimate_of_simulated_memory_is_of_the_size_that_it_takes() -> None:
     import tracemalloc
 
     from runner.compute.memory import NUMBER
-    from runner.data.sources.simulated import HELD
+    from runner.data.sources.simulation.simulated import HELD
 
     Simulated(assets=10, rows=300).load()  # imports
     tracemalloc.start()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.data.sources.simulated import Simulated
+from runner.data.sources.simulation.simulated import Simulated
 from runner.experiment.run import run
 from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment

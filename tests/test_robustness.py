@@ -32,7 +32,7 @@ from runner.analyses.estimates.specification import (
 from runner.analyses.estimates.stability import cusum, rolling_loadings, stability
 from runner.analyses.risks.estimation_error import estimation_error
 from runner.cli.composition import Composer
-from runner.data.sources.factor_truth import SimulatedFactors
+from runner.data.sources.simulation.factor_truth import SimulatedFactors
 from runner.errors import DataError, SpecError
 from runner.experiment.run import run
 from runner.models.regression import Regression

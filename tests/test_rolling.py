@@ -16,8 +16,8 @@ from runner.analyses.forecasts.forecast_fit import forecast_fit
 from runner.cli.composition import Composer
 from runner.errors import DataError
 from runner.experiment.run import run
-from runner.models.cross_asset import CrossAsset
-from runner.models.rolling import Rolling, least_squares
+from runner.models.moving.cross_asset import CrossAsset
+from runner.models.moving.rolling import Rolling, least_squares
 from runner.panels.panel import Panel
 from runner.progress import listening, tracked
 from runner.validation.cross_validation import KFold

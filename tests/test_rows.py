@@ -21,11 +21,11 @@ from runner.experiment.reading import sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.experiment.spec import build
-from runner.models.cross_asset import CrossAsset
 from runner.models.fit import Fit
 from runner.models.model import Model
+from runner.models.moving.cross_asset import CrossAsset
+from runner.models.moving.rolling import Rolling
 from runner.models.regression import Regression
-from runner.models.rolling import Rolling
 from runner.panels.panel import Panel
 from runner.panels.rows import rows_of
 from runner.record.rundir import RunDirectory

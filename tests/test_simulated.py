@@ -13,7 +13,7 @@ import yaml
 
 from runner.cli.composition import Composer
 from runner.data.market import Market
-from runner.data.sources.simulated import Simulated
+from runner.data.sources.simulation.simulated import Simulated
 from runner.errors import DataError, SpecError
 
 SMALL = Simulated(assets=12, rows=600, seed=3)

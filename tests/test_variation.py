@@ -14,8 +14,8 @@ from runner.analyses.strategies.trading import _performance, strategies
 from runner.data.market import Market
 from runner.errors import DataError
 from runner.estimators.estimation import EXACT
+from runner.models.moving.rolling import least_squares
 from runner.models.regression import Regression
-from runner.models.rolling import least_squares
 from runner.numerics.cross_section import average, correlations, varies
 from runner.numerics.variation import EPS, explained, flat, mean_over_spread, of_quotients, steadied
 from runner.preprocessing.steps import Cross, zscore

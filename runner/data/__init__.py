@@ -10,8 +10,8 @@ __getattr__, __dir__, __all__ = lazily(
         "Frame": "sources.frame",
         "French": "sources.french",
         "Market": "market",
-        "Simulated": "sources.simulated",
-        "SimulatedFactors": "sources.factor_truth",
+        "Simulated": "sources.simulation.simulated",
+        "SimulatedFactors": "sources.simulation.factor_truth",
         "Yahoo": "sources.yahoo",
     },
 )

@@ -52,7 +52,7 @@ def write(path: Path, size: str) -> None:
     import numpy as np
     import pandas as pd
 
-    from runner.data.sources.simulated import Simulated
+    from runner.data.sources.simulation.simulated import Simulated
 
     N, T = SIZES[size]
     market = Simulated(assets=N, rows=T, start="1990-01-01", churn=0.0, seed=1).load()

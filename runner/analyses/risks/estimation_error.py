@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.data.sources.factor_truth import KnownTruth
+from runner.data.sources.simulation.factor_truth import KnownTruth
 from runner.errors import DataError, EstimationError
 from runner.panels.finding import Finding
 from runner.schema.settings import Draws, Rows
 from runner.text import count, number, percent
 
 if TYPE_CHECKING:
-    from runner.data.sources.factor_truth import FactorTruth
+    from runner.data.sources.simulation.factor_truth import FactorTruth
     from runner.models.fit import Fit
     from runner.models.study import Study
     from runner.panels.panel import Panel

@@ -64,8 +64,8 @@ class Rolling(Model):
         """
         from dataclasses import replace
 
+        from runner.models.moving.windows import last_window
         from runner.models.regression import Regression
-        from runner.models.windows import last_window
 
         last = last_window(panel, rows, self.window)
         by_asset = Regression(by="asset", confidence=self.confidence)
@@ -84,7 +84,7 @@ class Rolling(Model):
         Raises:
             DataError: no test row has a full window before it in its session.
         """
-        from runner.models.windows import walk
+        from runner.models.moving.windows import walk
 
         def forecast_of(rows: np.ndarray, t: int) -> np.ndarray:
             X = panel.X[rows].swapaxes(0, 1)

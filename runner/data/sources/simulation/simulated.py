@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
-from runner.data.sources.recursions import persistent, priced
+from runner.data.sources.simulation.recursions import persistent, priced
 from runner.errors import DataError, listed
 from runner.schema.settings import Count, Date, Positive, Rows, Ticker, parse_date
 

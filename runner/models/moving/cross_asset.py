@@ -81,7 +81,7 @@ class CrossAsset(Model):
             DataError: they are too few, or no asset has a target in all of them.
             EstimationError: the path of an asset was not followed to its end.
         """
-        from runner.models.windows import last_window
+        from runner.models.moving.windows import last_window
 
         window = last_window(panel, rows, self.window)
         candidates, usable = _candidates(panel, window)
@@ -131,7 +131,7 @@ class CrossAsset(Model):
             DataError: no test row has a full window before it in its session.
             EstimationError: a path was not followed to its end.
         """
-        from runner.models.windows import walk
+        from runner.models.moving.windows import walk
 
         def next_row(window: np.ndarray, t: int) -> np.ndarray:
             """Forecasts (N,) of row t by the fits on its window."""

@@ -1,0 +1,1 @@
+"""Models that are fitted anew at every row, on a window that moves."""

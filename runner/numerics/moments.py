@@ -149,9 +149,9 @@ def _sums(cells: int) -> Callable[..., np.ndarray]:
     return kernel.sums if kernel.wanted(cells) else _moments
 
 
-def halves(T: int, work: Callable[[slice], Any], least: int = HALVED) -> list[Any]:
+def halves(T: int, work: Callable[[slice], Any], fewest: int = HALVED) -> list[Any]:
     """Results of `work` on the halves of T rows, side by side; on all at once of fewer rows."""
-    if least > T:
+    if T < fewest:
         every = slice(0, T)
         return [work(every)]
     half = T // 2

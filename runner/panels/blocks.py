@@ -21,6 +21,7 @@ import pandas as pd
 
 from runner.compute.executors.executor import Executor
 from runner.data.attribution import Lost, causes, undefined
+from runner.data.fields import LongColumn
 from runner.data.market import Market
 from runner.data.notices import Blanked, Dropped
 from runner.errors import DataError, listed
@@ -38,8 +39,9 @@ from runner.preprocessing.applying import TARGET, Step
 from runner.progress import counted
 from runner.targets import Target
 
-NUMBERS = 2**24  # of the rows of a block, with those before and after it
-FEWEST = 64  # dates of a block
+NUMBERS = 2**25  # of the rows of a block, with those before and after it
+CELLS = 2**22  # (date x asset) of one column of a block
+CHUNK = 64  # dates that blocks are made of
 MISSING = "target is missing"
 SAME = 1e-6  # how far running sums, as pandas takes them, may differ by where they begin
 
@@ -120,7 +122,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
             RowFile(path, block.start, np.array(of_block.starts), np.array(of_block.usable))
         )
     _stop_at_losses(market, recipe, made)
-    unit = _target_of(market.at(np.arange(min(len(dates), FEWEST))), recipe).unit
+    unit = _target_of(market.at(np.arange(min(len(dates), CHUNK))), recipe).unit
     cells = whole(files, recipe.layout, dates, market.fields.assets)
     by_steps = _summed(line for of_block in made for line in of_block.by_steps)
     reasons: Counter[str] = Counter()
@@ -182,7 +184,7 @@ def reach_of(market: Market, recipe: Recipe) -> Reach:
         )
     if mistakes:
         raise DataError(mistakes)
-    horizon = _target_of(market.at(np.arange(min(len(market.dates), FEWEST))), recipe).horizon
+    horizon = _target_of(market.at(np.arange(min(len(market.dates), CHUNK))), recipe).horizon
     return Reach(before, horizon)
 
 
@@ -194,15 +196,59 @@ def _of_rows(target: Callable[[Market], Target]) -> bool:
 
 
 def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
-    """The dates of each block: as many as fit, the first at the first date."""
+    """The dates of each block: as many as fit, the first at the first date.
+
+    Bounded are the rows, with all columns, and the cells (date x asset) of one column.
+    """
     T = len(market.dates)
+    of_chunks = _chunks(market)
     columns = len(recipe.features) + recipe.layout.numbers
-    rows = market.fields.listed or T * len(market.assets)
-    of_a_date = max(rows // max(T, 1), 1) * columns
-    fitting = NUMBERS // of_a_date - reach.before - reach.after
-    # blocks that are short beside their look-back would compute everything many times
-    size = max(fitting, reach.before, FEWEST)
-    return [slice(first, min(first + size, T)) for first in range(0, T, size)]
+    around = reach.before + reach.after
+    blocks = []
+    start = 0
+    while start < T:
+        stop = start
+        while stop < T:
+            longer = min(stop + CHUNK, T)
+            known = slice(
+                max(start - reach.before, 0) // CHUNK, -(-(longer + reach.after) // CHUNK)
+            )
+            alive = np.count_nonzero(of_chunks.alive[known].any(axis=0))
+            cells = alive * (longer - start + around)
+            numbers = int(of_chunks.rows[known].sum()) * columns
+            # blocks that are short beside their look-back would compute everything many times
+            if longer - start > max(reach.before, CHUNK) and (cells > CELLS or numbers > NUMBERS):
+                break
+            stop = longer
+        blocks.append(slice(start, stop))
+        start = stop
+    return blocks
+
+
+class Chunks(NamedTuple):
+    """Which assets (chunks, N) are listed on some of CHUNK dates, and how many rows those have."""
+
+    alive: np.ndarray
+    rows: np.ndarray
+
+
+def _chunks(market: Market) -> Chunks:
+    """The chunks of dates of a market, the last of which may be shorter."""
+    T = len(market.dates)
+    count = -(-T // CHUNK)
+    alive = np.zeros((count, len(market.assets)), dtype=bool)
+    rows = np.zeros(count, dtype=np.int64)
+    column = next(iter(market.fields.columns.values()))
+    for first, stretch in column.stretches():
+        part = stretch.listings if isinstance(stretch, LongColumn) else None
+        if part is None:
+            alive[:] = True
+            rows[:] = CHUNK * len(market.assets)
+            break
+        chunk = (part.row + first) // CHUNK
+        alive[chunk, part.column] = True
+        rows += np.bincount(chunk, minlength=count)
+    return Chunks(alive, rows)
 
 
 def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block: slice) -> Made:
@@ -352,9 +398,9 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
     middle = blocks[len(blocks) // 2].start
     if not middle:
         return
-    rows = slice(middle, min(middle + FEWEST, len(market.dates)))
+    rows = slice(middle, min(middle + CHUNK, len(market.dates)))
     as_said = _panel_of(part_of(market, reach, rows), recipe, reach, rows)
-    longer = Reach(2 * reach.before + FEWEST, reach.after)
+    longer = Reach(2 * reach.before + CHUNK, reach.after)
     earlier = _panel_of(part_of(market, longer, rows), recipe, longer, rows)
     mistakes = []
     for name in recipe.features:

@@ -328,7 +328,7 @@ class Ragged:
         def of_dates(dates: slice) -> np.ndarray:
             return self._moments_of_some_dates(columns, point, dates)
 
-        return np.concatenate(halves(self.shape[0], of_dates, least=2))
+        return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
 
     # columns too large for products are not sound, and go to the rows
     @np.errstate(over="ignore", invalid="ignore")

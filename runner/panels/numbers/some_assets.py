@@ -110,6 +110,8 @@ def in_parts(
 
 def _together(parts: Sequence[Known]) -> Known:
     """The column of all assets from those of some."""
+    if len(parts) == 1:
+        return parts[0]
     position = np.concatenate([part.position for part in parts])
     values = np.concatenate([part.values for part in parts])
     order = np.argsort(position, kind="stable")
@@ -147,6 +149,10 @@ def _known(cells: np.ndarray, first: int, assets: int) -> Known:
         assets: N.
     """
     by_asset = ~np.isnan(cells.T)  # the order in which a frame of few fields lies in memory
-    row, column = np.nonzero(np.ascontiguousarray(by_asset.T))
-    position = row * assets + (first + column)
-    return Known(position, cells[row, column])
+    there = np.ascontiguousarray(by_asset.T)
+    position = np.flatnonzero(there)
+    of_part = there.shape[1]
+    if of_part < assets:
+        row, column = np.divmod(position, of_part)
+        position = row * assets + (first + column)
+    return Known(position, cells[there])

@@ -151,7 +151,7 @@ def _sums(cells: int) -> Callable[..., np.ndarray]:
 
 def halves(T: int, work: Callable[[slice], Any], fewest: int = HALVED) -> list[Any]:
     """Results of `work` on the halves of T rows, side by side; on all at once of fewer rows."""
-    if T < fewest:
+    if fewest > T:
         every = slice(0, T)
         return [work(every)]
     half = T // 2

@@ -150,6 +150,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     panel["industry"] = np.where(panel["permno"].astype(int) % 3, "tech", "energy")
     panel.to_csv(path / "panel.csv", index=False)
     panel[["date", "permno", "ret"]].to_csv(path / "funds.csv", index=False)
+    panel[["date", "permno", "ret"]].to_parquet(path / "crsp.parquet", index=False)
     factors = pd.DataFrame(rng.normal(0.5, 3.0, (36, 3)).round(2), MONTHS.strftime("%Y%m"))
     factors.columns = pd.Index(["Mkt-RF", "SMB", "HML"])
     factors.assign(RF=0.1).to_csv(path / "F-F.csv", index_label="")

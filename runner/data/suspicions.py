@@ -23,6 +23,7 @@ from runner.data.columns.sizes import (
 )
 from runner.data.fields import WideColumn
 from runner.data.market import Market
+from runner.data.stored.columns import StoredColumn
 from runner.text import count, number, percent
 
 LARGE_SHARE = 0.05  # of returns above 100 % in size, from which on they look like per cent
@@ -68,6 +69,9 @@ def returns_of(market: Market) -> Column:
     """
     if "ret" in market.fields:
         return market.fields.columns["ret"]
+    price = market.fields.columns["close"]
+    if isinstance(price, StoredColumn):
+        return price.changes()
     return WideColumn(market.returns())
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
 from runner.data.fields import Listings, LongColumn, Part, refuse_unlisted
-from runner.data.stored.numbers import PART, Numbers
+from runner.data.stored.numbers import PART, Numbers, Readable, taken_of
 
 SMALLER = "fewer assets (data.assets) or dates (data.start)"
+NUMBERS = "float64"
 OF_LISTING = 16  # bytes of a listing in memory: row, column, and its position on disk
 
 
@@ -156,7 +157,7 @@ class StoredColumn:
     """
 
     listings: StoredListings
-    numbers: Numbers
+    numbers: Readable
     changed: Cells | None = None
 
     @property
@@ -167,7 +168,7 @@ class StoredColumn:
     @property
     def folder(self) -> Path:
         """Where its numbers are on disk."""
-        return self.numbers.path.parent
+        return self.listings.column.path.parent
 
     @property
     def listed(self) -> int:
@@ -185,7 +186,7 @@ class StoredColumn:
     def values(self) -> np.ndarray:
         """All its numbers (n,), where they fit into memory."""
         check_memory("all numbers of a field are asked for at once", NUMBER * self.listed)
-        return self._read(slice(0, self.listed))
+        return self.numbers_at(slice(0, self.listed))
 
     @property
     def share(self) -> float:
@@ -263,6 +264,10 @@ class StoredColumn:
             parts[shared] = self.listings.of(assets)
         return self._part(parts[shared])
 
+    def changes(self) -> StoredColumn:
+        """The changes of this price from one row to the next, at its listings."""
+        return StoredColumn(self.listings, Changes(self))
+
     def put(self, at: np.ndarray, value: float) -> StoredColumn:
         """The field with the value at these positions of its cells, row by row; on disk it stays.
 
@@ -312,13 +317,13 @@ class StoredColumn:
     def _stretch(self, first: int, last: int) -> LongColumn:
         start = int(self.listings.pointer[first])
         stop = int(self.listings.pointer[last])
-        values = self._read(slice(start, stop))
+        values = self.numbers_at(slice(start, stop))
         return LongColumn(self.listings.stretch(first, last), values)
 
     def _part(self, part: Part) -> LongColumn:
-        return LongColumn(part.listings, self._read(part.kept))
+        return LongColumn(part.listings, self.numbers_at(part.kept))
 
-    def _read(self, kept: np.ndarray | slice) -> np.ndarray:
+    def numbers_at(self, kept: np.ndarray | slice) -> np.ndarray:
         """The numbers at these positions, in memory."""
         values = taken(self.numbers, kept)
         if isinstance(kept, slice):
@@ -341,7 +346,77 @@ class StoredColumn:
         values[position[first:last] - start] = changed[first:last]
 
 
-def taken(numbers: Numbers, kept: np.ndarray | slice) -> np.ndarray:
+class Changes:
+    """Changes of a price on disk from one row of the market to the next, computed as they are read.
+
+    They are of the listings of the price: NaN where its asset has none on the row before, or one
+    of the two is zero or negative.
+
+    Attributes:
+        price: the field.
+        kind: type of the numbers.
+        count: how many there are.
+    """
+
+    def __init__(self, price: StoredColumn) -> None:
+        self.price = price
+        self.kind = NUMBERS
+        self.count = len(price.listings)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The changes at the listings from one position to another."""
+        changes = np.empty(stop - start)
+        self.read_into(changes, start)
+        return changes
+
+    def read_into(self, changes: np.ndarray, start: int) -> None:
+        """Fill an array with the changes at the listings from a position on."""
+        if not len(changes):
+            return
+        listings = self.price.listings
+        stop = start + len(changes)
+        first, last = listings.rows_of(np.array([start, stop - 1])).tolist()
+        before = max(first - 1, 0)
+        low = int(listings.pointer[before])
+        high = int(listings.pointer[last + 1])
+        columns = listings.column.read(low, high)
+        prices = self.price.numbers_at(slice(low, high))
+        of_hull = _by_date(listings.pointer[before : last + 2] - low, columns, prices)
+        changes[:] = of_hull[start - low : stop - low]
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All changes in order, some at a time; a part is overwritten by the next."""
+        buffer = np.empty(min(PART, self.count))
+        for start in range(0, self.count, PART):
+            part = buffer[: min(PART, self.count - start)]
+            self.read_into(part, start)
+            yield part
+
+    def taken(self, at: np.ndarray) -> np.ndarray:
+        """The changes (m,) at these positions, which increase."""
+        return taken_of(self, at)
+
+
+def _by_date(pointer: np.ndarray, columns: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    """Changes (n,) of prices from each date to the next; NaN on the first.
+
+    Args:
+        pointer: (D + 1,) position of the first price of each date.
+        columns: (n,) positions of their assets.
+    """
+    changes = np.full(len(prices), np.nan)
+    latest = np.full(int(columns.max(initial=-1)) + 1, np.nan)  # price of each on the date before
+    prices = np.where(prices > 0.0, prices, np.nan)
+    for start, stop, end in zip(pointer, pointer[1:], pointer[2:], strict=False):
+        before = columns[start:stop]
+        now = columns[stop:end]
+        latest[before] = prices[start:stop]
+        changes[stop:end] = prices[stop:end] / latest[now] - 1.0
+        latest[before] = np.nan
+    return changes
+
+
+def taken(numbers: Readable, kept: np.ndarray | slice) -> np.ndarray:
     """The numbers at these positions, in memory; positions may be in any order."""
     if isinstance(kept, slice):
         return numbers.read(kept.start, kept.stop)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -60,15 +60,7 @@ class Numbers:
 
     def taken(self, at: np.ndarray) -> np.ndarray:
         """The numbers (m,) at these positions, which increase."""
-        numbers = np.empty(len(at), dtype=self.kind)
-        start = 0
-        while start < len(at):
-            low = int(at[start])
-            stop = int(np.searchsorted(at, low + PART))
-            part = self.read(low, int(at[stop - 1]) + 1)
-            numbers[start:stop] = part[at[start:stop] - low]
-            start = stop
-        return numbers
+        return taken_of(self, at)
 
     def parts(self) -> Iterator[np.ndarray]:
         """All numbers in order, some at a time; a part is overwritten by the next."""
@@ -107,3 +99,42 @@ class Opened:
     def __del__(self) -> None:
         with suppress(OSError, AttributeError):
             os.close(self.number)
+
+
+class Readable(Protocol):
+    """Numbers (n,) that are read some at a time."""
+
+    @property
+    def kind(self) -> str:
+        """Type of the numbers, as numpy names it."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The numbers from one position to another, in an array of their own."""
+        ...
+
+    def taken(self, at: np.ndarray) -> np.ndarray:
+        """The numbers (m,) at these positions, which increase."""
+        ...
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All numbers in order, some at a time; a part is overwritten by the next."""
+        ...
+
+
+def taken_of(numbers: Readable, at: np.ndarray) -> np.ndarray:
+    """The numbers (m,) at these positions, which increase."""
+    values = np.empty(len(at), dtype=numbers.kind)
+    start = 0
+    while start < len(at):
+        low = int(at[start])
+        stop = int(np.searchsorted(at, low + PART))
+        part = numbers.read(low, int(at[stop - 1]) + 1)
+        values[start:stop] = part[at[start:stop] - low]
+        start = stop
+    return values

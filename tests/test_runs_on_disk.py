@@ -1,0 +1,95 @@
+"""A run on a market on disk writes, to the last bit, what the run in memory writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Outcome, call_cli
+
+from runner.panels import blocks
+from runner.panels.numbers import stored
+
+NAMES, MONTHS = 60, 90
+DATA = ("data=file", "data.path=firms.parquet", "features=none")
+FEATURES = (
+    "features.size=log(me)",
+    "features.rank=rank(momentum)",
+    "features.past={_target_: runner.features.momentum, window: 6}",
+)
+SETTINGS = {
+    "Fama-MacBeth": ("model=fama_macbeth", "target=forward_return", "validation=none"),
+    "two-way clusters": (
+        "model=pooled",
+        "model.cov=cluster",
+        "model.clusters=[asset,date]",
+        "target=forward_return",
+        "validation=none",
+    ),
+    "ridge out of sample": (
+        "model=ridge_pooled",
+        "target=forward_return",
+        "validation=walk_forward",
+        "validation.first=36",
+        "validation.test=12",
+    ),
+}
+TABLES = ("coefficients", "quality", "folds", "dropped", "scores")
+
+
+@pytest.fixture(scope="module")
+def firms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of firms that come and go, in order of their names."""
+    rng = np.random.default_rng(5)
+    first = rng.integers(-20, MONTHS - 8, NAMES)
+    last = first + rng.integers(8, 70, NAMES)
+    month = np.arange(MONTHS)[:, None]
+    name, row = np.nonzero(((first <= month) & (month < last)).T)
+    dates = pd.date_range("2001-01-31", periods=MONTHS, freq="ME")
+    table = pd.DataFrame(
+        {
+            "date": dates[row],
+            "permno": [f"P{i:03}" for i in name],
+            "ret": rng.normal(0.01, 0.08, len(row)),
+            "me": np.exp(rng.normal(5, 1, len(row))),
+            "momentum": rng.normal(size=len(row)),
+        }
+    )
+    table.loc[rng.random(len(table)) < 0.02, "momentum"] = np.nan
+    folder = tmp_path_factory.mktemp("firms")
+    table.to_parquet(folder / "firms.parquet", index=False, row_group_size=700)
+    return folder
+
+
+def ran(folder: Path, *words: str) -> Outcome:
+    done = call_cli(folder, "experiment=none", *DATA, *FEATURES, *words)
+    assert done.code == 0, done.err
+    return done
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("steps", ["", "preprocess=[{_target_: runner.preprocessing.rank}]"])
+def test_a_run_on_disk_is_that_in_memory(
+    firms: Path, name: str, steps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*SETTINGS[name], "report=tables", *([steps] if steps else [])]
+    expected = ran(firms, *words, "data.on_disk=false")
+    monkeypatch.setattr(blocks, "NUMBERS", 2**11)
+    monkeypatch.setattr(stored, "AT_A_TIME", 2**13)
+    monkeypatch.setattr(stored, "HELD", 2**14)
+    done = ran(firms, *words, "data.on_disk=true")
+    for table in TABLES:
+        of_memory = expected.directory / f"{table}.csv"
+        of_disk = done.directory / f"{table}.csv"
+        assert of_disk.exists() == of_memory.exists()
+        if of_memory.exists():
+            assert of_disk.read_text() == of_memory.read_text(), table
+    assert (done.directory / "metrics.json").read_text() == (expected.directory / "metrics.json").read_text()
+    if (expected.directory / "predictions.parquet").exists():
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(done.directory / "predictions.parquet"),
+            pd.read_parquet(expected.directory / "predictions.parquet"),
+            check_exact=True,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runner.analyses.strategies.sizing import Bounds, legs, sized
+from runner.analyses.strategies.books import Bounds, legs, sized
 from runner.cli.composition import Composer
 from runner.errors import DataError
 from runner.experiment.run import run

@@ -75,14 +75,17 @@ def books_of(
     refuse_repeated(predictions)
     traded = _traded(study, predictions, signal, rolling)
     needed = [traded.signal, traded.ahead, *traded.sigmas.values()]
-    use = np.isfinite(np.stack(needed)).all(axis=0)
+    needed_cells = np.stack(needed)
+    is_known = np.isfinite(needed_cells)
+    use = is_known.all(axis=0)
     times = np.arange(0, len(traded.rows), hold)
     alpha = legs(traded.signal[times], use[times], quantile)
     if not alpha.any():
         raise DataError(
             "no asset to hold: none has a signal, a volatility and a return on the dates of trading"
         )
-    books = {UNSIZED: sized(alpha, None, bounds)}
+    unsized = sized(alpha, None, bounds)
+    books = {UNSIZED: unsized}
     for name, sigma in traded.sigmas.items():
         books[name] = sized(alpha, sigma[times], bounds)
     return sample, books, _held(study, traded, alpha, hold, bounds)
@@ -100,8 +103,11 @@ def _traded(study: Study, predictions: pd.DataFrame, signal: str, rolling: str) 
 
     estimate = _values(study, "rolling", rolling)
     sigmas = {ROLLING: cells(estimate), FORECAST: cells(forecast), FORESIGHT: cells(actual)}
-    ahead = cells(study.market.returns().shift(-1))
-    order = cells(_values(study, "signal", signal))
+    returns = study.market.returns()
+    next_returns = returns.shift(-1)
+    ahead = cells(next_returns)
+    signals = _values(study, "signal", signal)
+    order = cells(signals)
     return Traded(rows, order, ahead, sigmas)
 
 
@@ -110,7 +116,8 @@ def _held(study: Study, traded: Traded, alpha: np.ndarray, hold: int, bounds: Bo
     dates = study.market.dates
     row_of_market = dates.get_indexer(traded.rows)
     known = dates[np.append(row_of_market[0], row_of_market + 1)]
-    at = np.arange(len(traded.rows)) // hold
+    every_row = np.arange(len(traded.rows))
+    at = every_row // hold
     times = np.arange(0, len(traded.rows), hold)
     unknown = np.isnan(traded.ahead) & (alpha[at] != 0.0)
     below_zero = (traded.sigmas[FORECAST][times] <= 0.0) & (alpha != 0.0)
@@ -133,10 +140,13 @@ def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
     import pandas as pd
 
     ranked = pd.DataFrame(np.where(use, signal, np.nan)).rank(axis=1)
-    n = use.sum(axis=1)[:, None]
+    in_use = use.sum(axis=1)
+    n = in_use[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        place = (ranked.to_numpy() - 0.5) / n
-        top = place > 1.0 - quantile
+        middle_rank = ranked.to_numpy() - 0.5
+        place = middle_rank / n
+        least_of_top = 1.0 - quantile
+        top = place > least_of_top
         bottom = place < quantile
         bought = top / top.sum(axis=1, keepdims=True)
         sold = bottom / bottom.sum(axis=1, keepdims=True)
@@ -145,7 +155,8 @@ def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
 
 def growth(sigma: np.ndarray, bounds: Bounds) -> np.ndarray:
     """min(target / sigma, cap) (R, A); the cap where sigma is not above zero."""
-    known = np.isfinite(sigma) & (sigma > 0.0)
+    is_finite = np.isfinite(sigma)
+    known = is_finite & (sigma > 0.0)
     aimed = bounds.target / np.where(known, sigma, np.nan)
     return np.where(known, np.minimum(aimed, bounds.cap), bounds.cap)
 
@@ -155,10 +166,12 @@ def sized(alpha: np.ndarray, sigma: np.ndarray | None, bounds: Bounds) -> np.nda
     scale = np.ones(alpha.shape) if sigma is None else growth(sigma, bounds)
     weights = np.clip(alpha * scale, -bounds.most, bounds.most)
     for side in (1.0, -1.0):
-        own = side * weights > 0.0
+        signed = side * weights
+        own = signed > 0.0
         size = np.abs(np.where(own, weights, 0.0)).sum(axis=1, keepdims=True)
         larger = np.maximum(size, bounds.gross)
-        shrink = np.minimum(1.0, bounds.gross / larger)
+        within = bounds.gross / larger
+        shrink = np.minimum(1.0, within)
         weights = np.where(own, weights * shrink, weights)
     return weights
 

@@ -183,11 +183,14 @@ def _leg(weights: np.ndarray, leg: str) -> np.ndarray:
 
 
 def _path(weights: np.ndarray, held: Held, cost: float) -> Path:
-    gross = (weights[held.at] * held.returns).sum(axis=1)
+    weights_held = weights[held.at]
+    earned = weights_held * held.returns
+    gross = earned.sum(axis=1)
     trades = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
     trading_row = np.diff(held.at, prepend=-1) > 0
     turnover = np.where(trading_row, trades[held.at], 0.0)
-    return Path(gross, gross - cost * turnover, turnover)
+    costs = cost * turnover
+    return Path(gross, gross - costs, turnover)
 
 
 def _performance(
@@ -196,8 +199,11 @@ def _performance(
     """Performance of weights (R, A), annual."""
     path = _path(weights, held, cost)
     root = np.sqrt(rows_per_year)
-    names = (weights != 0.0).sum(axis=1)
-    size = np.abs(weights[held.at]).sum(axis=1)
+    is_held = weights != 0.0
+    names = is_held.sum(axis=1)
+    weights_held = weights[held.at]
+    sizes = np.abs(weights_held)
+    size = sizes.sum(axis=1)
     numbers: dict[str, float] = {"n_obs": len(path.gross), "dates": len(weights)}
     numbers["names"] = names.mean()
     numbers["gross"] = size.mean()
@@ -207,7 +213,8 @@ def _performance(
     numbers["mean_net"] = path.net.mean() * rows_per_year
     numbers["sharpe_net"] = mean_over_spread(path.net, returns=True) * root
     numbers["turnover"] = path.turnover.mean() * rows_per_year
-    numbers["max_drawdown"] = max_drawdown(compounded(path.net))
+    wealth = compounded(path.net)
+    numbers["max_drawdown"] = max_drawdown(wealth)
     return numbers
 
 
@@ -219,7 +226,8 @@ def _at_most(weights: np.ndarray, most: float) -> np.ndarray:
 def _share(where: np.ndarray, weights: np.ndarray) -> float:
     """Share of the positions (weights that are not zero) at which a mask (R, A) is true."""
     positions = weights != 0.0
-    hits = (where & positions).sum()
+    is_hit = where & positions
+    hits = is_hit.sum()
     return float(hits / max(positions.sum(), 1))
 
 
@@ -236,7 +244,8 @@ def _on_bounds(books: dict[str, np.ndarray], held: Held, bounds: Bounds) -> list
         at_most.append(f"{percent(bounded)} {words}")
         same = same and np.allclose(weights, books[FORECAST], rtol=ROUNDING, atol=0.0)
     cap = f"cap of {bounds.cap:g}"
-    bound = f"bound of {percent(bounds.most)} a name"
+    most_text = percent(bounds.most)
+    bound = f"bound of {most_text} a name"
     sentences = [f"Share of positions at which the {cap} binds: {', '.join(at_cap)}."]
     sentences.append(f"Share of positions at the {bound}: {', '.join(at_most)}.")
     if same:
@@ -280,4 +289,5 @@ def _ratios(cells: pd.DataFrame, leg: str, name: str) -> str:
     sharpe = cells.xs(leg, level="leg")["sharpe_net"]
     ratios = [f"{number(sharpe[sizing], 3)} {words}" for sizing, words in BY.items()]
     ratios.append(f"{number(sharpe[UNSIZED], 3)} unsized")
-    return f"{name} {', '.join(ratios)}"
+    ratios_text = ", ".join(ratios)
+    return f"{name} {ratios_text}"

@@ -50,7 +50,7 @@ def sums(pool: AnyPool, groups: np.ndarray | None = None) -> Sums:
 
 
 def _sums(pool: AnyPool, rows: slice, groups: np.ndarray | None) -> Sums:
-    """The same over these dates."""
+    """The sums of the scores over these dates, by date, by asset, and of their products."""
     _, N = pool.shape
     k = len(pool.b)
     length = rows.stop - rows.start

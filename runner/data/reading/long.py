@@ -153,7 +153,8 @@ class Long:
                 reached = on_calendar(ticker, dates[known], dates[on])
             except DataError as error:
                 raise DataError(placed(owner, error)) from error
-            columns[name] = np.append(values[known], np.nan)[reached.row]
+            with_none = np.append(values[known], np.nan)  # row -1 of a date that has no value
+            columns[name] = with_none[reached.row]
             moved += reached.moved
             notes += [f"{owner}: {words}" for words in reached.words]
         return MacroSeries(pd.DataFrame(columns, index=dates[on]), moved, notes)

@@ -134,11 +134,9 @@ class FilesInPieces:
 def not_in_pieces(opened: Opened) -> DataError:
     """The error on a file that is read whole."""
     content = opened.content
-    what = (
-        f"{content.name!r} is {opened.kind}"
-        if opened.kind != "parquet"
-        else (f"{content.name!r} is not on this disk, or its dates do not stand in one column")
-    )
+    what = f"{content.name!r} is {opened.kind}"
+    if opened.kind == "parquet":
+        what = f"{content.name!r} is not on this disk, or its dates do not stand in one column"
     return DataError(
         f"data.on_disk: {what}; allowed: Parquet files of this disk with a row per date and asset "
         f"({TURNED} writes them), or data.on_disk=false"

@@ -86,7 +86,9 @@ def test_a_run_on_disk_is_that_in_memory(
         assert of_disk.exists() == of_memory.exists()
         if of_memory.exists():
             assert of_disk.read_text() == of_memory.read_text(), table
-    assert (done.directory / "metrics.json").read_text() == (expected.directory / "metrics.json").read_text()
+    assert (done.directory / "metrics.json").read_text() == (
+        expected.directory / "metrics.json"
+    ).read_text()
     if (expected.directory / "predictions.parquet").exists():
         pd.testing.assert_frame_equal(
             pd.read_parquet(done.directory / "predictions.parquet"),

@@ -65,7 +65,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def path_of(cache: Cache, key: str) -> Path:
-    return cache.directory / f"{key}.cache"
+    return cache.directory / f"{key}.runner-cache"
 
 
 def python(code: str, *words: str) -> subprocess.Popen:
@@ -134,7 +134,7 @@ def test_four_simultaneous_writers_do_no_harm(cache: Cache) -> None:
     writers = [python(WRITE, str(cache.directory)) for _ in range(4)]
     assert [one.wait() for one in writers] == [0] * 4
     assert cache.get("m").fingerprint == market().fingerprint
-    assert [path.name for path in cache.directory.iterdir()] == ["m.cache"]
+    assert [path.name for path in cache.directory.iterdir()] == ["m.runner-cache"]
 
 
 def test_a_file_that_was_replaced_since_it_was_opened_is_read(
@@ -165,7 +165,7 @@ Cache(Path(sys.argv[1]), 1e9).put("m", market())
 def test_killed_writer_leaves_nothing_that_is_read_or_stays(cache: Cache) -> None:
     assert python(DIE, str(cache.directory)).wait() == -signal.SIGKILL
     [rest] = cache.directory.iterdir()
-    assert rest.name.endswith(".new")
+    assert rest.name.endswith(".runner-new")
     assert cache.get("m") is None
     assert cache.entries() == []
     cache.put("m", market())
@@ -370,3 +370,14 @@ def test_verb_tells_and_empties(tmp_path: Path) -> None:
     assert call_cli(tmp_path, *words, "--empty").out == emptied
     assert call_cli(tmp_path, *words).out == "here: 0 files, 0 bytes\n"
     assert call_cli(tmp_path, "cache", "sweep.cach=x").code == 2
+
+
+def test_files_of_others_are_no_part_of_the_cache(tmp_path) -> None:
+    """Any directory may be named: `sweep.cache=/etc` would have removed ld.so.cache."""
+    for name in ("ld.so.cache", ".other.new"):
+        (tmp_path / name).write_bytes(bytes(1000))
+        os.utime(tmp_path / name, (0, 0))
+    cache = Cache(tmp_path, 1)
+    cache.put("k", b"x" * 100)
+    cache.empty()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.new", "ld.so.cache"]

@@ -32,6 +32,7 @@ from runner.data.reading import files as files_module
 from runner.data.reading.content import Content
 from runner.data.reading.delimited.text import Text
 from runner.data.reading.files import header, open_files, read
+from runner.data.reading.formats import databases
 from runner.data.reading.formats.opened import Opened
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
@@ -410,6 +411,33 @@ def test_duckdb_by_a_query(tmp_path: Path) -> None:
         assert refused(path, query=query).startswith("data.query: ")
     assert other.read_bytes() == as_csv()
     assert "gives no row" in refused(path, query="select * from prices where Ticker = 'ZZZ'")
+
+
+ENDLESS = "with recursive r(x) as (select 1 union all select x + 1 from r) select x from r"
+
+
+def test_a_query_of_sqlite_that_gives_rows_without_an_end(
+    sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "available", lambda: 30_000_000)
+    line = refused(sqlite, query=ENDLESS)
+    assert line.startswith("data.query: gives 0.0 GB or more of")
+    assert line.endswith("allowed: a query that gives fewer rows")
+    assert "too big" in refused(sqlite, query="select zeroblob(100000000) as x")
+
+
+def test_a_query_of_duckdb_that_gives_rows_without_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    path = tmp_path / "prices.bin"
+    duckdb.connect(str(path)).close()
+    monkeypatch.setattr(databases, "available", lambda: 30_000_000)
+    line = refused(path, query="select range as x from range(1000000000000)")
+    assert line.startswith("data.query: gives 0.0 GB or more of")
+    monkeypatch.setattr(databases, "available", lambda: None)
+    late = "select case when range > 700000 then error('late') else range end as x"
+    assert "late; allowed: one SELECT" in refused(path, query=f"{late} from range(900000)")
 
 
 def test_an_address_whose_secrets_stay_out_of_messages(tmp_path: Path) -> None:

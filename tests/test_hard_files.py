@@ -202,3 +202,7 @@ def test_a_message_that_repeats_the_file_is_cut(tmp_path: Path) -> None:
     path.write_bytes(whole + bytes(40_000) + bytes(archive[-22:]))
     assert len(refused(path)) < 1000
     assert one_line(ValueError("x" * 20_000)) == "x" * 500 + " ..."
+
+
+def test_a_file_that_the_disk_does_not_give_is_one_line() -> None:
+    assert refused(Path("/proc/self/mem")).endswith("cannot be read: Input/output error")

@@ -96,7 +96,7 @@ OF_VARIABLE = "data.path=${oc.env:HUSH}/prices.csv"
 def assert_kept_nowhere(folder: Path) -> None:
     """No file below the results has the value, and those that lack it are their owner's alone."""
     for path in (folder / "outputs").rglob("*"):
-        if path.is_file() and path.suffix != ".cache":  # of which the owner alone reads any
+        if path.is_file() and path.suffix != ".runner-cache":  # of which the owner alone reads any
             content = path.read_bytes()
             assert VALUE.encode() not in content, path
             is_spec = path.name in ("spec.yaml", "run.json", "plan.json")

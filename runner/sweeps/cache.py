@@ -48,6 +48,9 @@ LINE = 64  # bytes that a buffer is aligned to
 GIGABYTE = 10**9
 STALE = 3600.0  # seconds after which a file that is still not whole has lost its writer
 SHARED = ("market", "panel")  # what is worth a file
+# how our files end, and no others: what is too much is removed from whatever directory is named
+KEPT = ".runner-cache"
+UNFINISHED = ".runner-new"
 
 
 class Cache:
@@ -83,7 +86,7 @@ class Cache:
             buffers.append(buffer.raw())
 
         text = pickle.dumps(thing, protocol=5, buffer_callback=collect)
-        fresh = self.directory / f".{key}.{os.getpid()}.new"
+        fresh = self.directory / f".{key}.{os.getpid()}{UNFINISHED}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(fresh, "wb", opener=_privately) as file:
@@ -100,7 +103,7 @@ class Cache:
     def entries(self) -> list[tuple[Path, int]]:
         """Files with their bytes, those used longest ago first."""
         used = []
-        for path in self.directory.glob("*.cache"):
+        for path in self.directory.glob(f"*{KEPT}"):
             with contextlib.suppress(FileNotFoundError):
                 used.append((path.stat().st_mtime_ns, path, path.stat().st_size))
         return [(path, size) for _, path, size in sorted(used)]
@@ -115,7 +118,7 @@ class Cache:
 
     def empty(self) -> None:
         """Remove every file and market, those that killed writers left too."""
-        for path in [*self.directory.glob("*.cache"), *self.directory.glob(".*.new")]:
+        for path in [*self.directory.glob(f"*{KEPT}"), *self.directory.glob(f".*{UNFINISHED}")]:
             if path.is_file():
                 path.unlink(missing_ok=True)
         for home in [*self.directory.glob(f"*{MARKET}"), *self.directory.glob(f".*{MARKET}.*")]:
@@ -123,7 +126,7 @@ class Cache:
 
     def _shrink(self, keep: Path) -> None:
         """Remove what lost its writer, and the files used longest ago that are too many."""
-        for rest in self.directory.glob(".*.new"):
+        for rest in self.directory.glob(f".*{UNFINISHED}"):
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 if rest.stat().st_mtime < time.time() - STALE:
                     rest.unlink()
@@ -135,7 +138,7 @@ class Cache:
                 excess -= size
 
     def _path(self, key: str) -> Path:
-        name = f"{key}.cache"
+        name = f"{key}{KEPT}"
         return self.directory / name
 
 

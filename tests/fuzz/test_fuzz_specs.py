@@ -58,7 +58,6 @@ ALIKE = {
     "report": ["full", "tables"],
     "ledger": ["elsewhere/'a b'.db", "x"],
     "table.brackets": ["t", "ci", "se"],
-    "table.rows": ["asset"],
     "table.stars": ["[]", "[0.2]", "[0.5,0.01]"],
     "table.labels": ["{const: 'a $b$ <i>'}"],
     "table.digits": ["0", "3", "9"],

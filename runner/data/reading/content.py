@@ -105,8 +105,11 @@ class Content:
         """The first bytes, so many or all."""
         if self.path is None:
             return self.whole()[:size]
-        with self.path.open("rb") as file:
-            return file.read(size)
+        try:
+            with self.path.open("rb") as file:
+                return file.read(size)
+        except OSError as error:
+            raise self.refuse(f"cannot be read: {error.strerror or error}") from error
 
     def beginning(self) -> bytes:
         """The first bytes of a text, more where its lines are long, as of thousands of assets."""

@@ -30,7 +30,7 @@ from runner.record.signature import is_signed, signature_of
 from runner.text import one_line
 
 MANIFEST = "manifest.json"
-SUFFIX = ".market"
+SUFFIX = ".runner-market"
 VERSION = 1  # of what is in the folder
 OF_OTHERS = 0o022  # the bits of a mode by which others may write
 

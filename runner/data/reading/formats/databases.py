@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from runner.compute.memory import GIGABYTE, available
 from runner.data.reading.content import Content
 from runner.data.reading.formats.opened import Opened, framed, needs, whole
 from runner.errors import DataError, listed
 from runner.schema.forms import Form
 from runner.text import one_line
+
+PART = 10_000  # rows that are taken of an answer at a time
+CELL = 64  # bytes of a cell in Python, its letters left out
+MOST_CELL = 10_000_000  # bytes of a cell of SQLite
+TIMES = 3  # memory that an answer takes until it is read, in its own size
 
 
 def _query(content: Content, form: Form, kind: str, tables: Sequence[str]) -> str:
@@ -55,8 +61,9 @@ def sqlite_file(content: Content, form: Form) -> Opened:
             tables = [str(name) for (name,) in connection.execute(listing)]
             query = _query(content, form, "SQLite", tables)
             connection.set_authorizer(authorise)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CELL)
             cursor = connection.execute(query)
-            rows = cursor.fetchall()
+            rows = _rows_of(content, cursor)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise _failed(error) from error
     names = [column[0] for column in cursor.description or ()]
@@ -73,6 +80,7 @@ def duckdb_file(content: Content, form: Form) -> Opened:
     """
     needs(content, "a DuckDB database", "duckdb", "duckdb")
     import duckdb
+    import pyarrow as pa
 
     if content.path is None:
         raise content.refuse("is a DuckDB file within another; allowed: one on this disk, as it is")
@@ -88,11 +96,62 @@ def duckdb_file(content: Content, form: Form) -> Opened:
             statements = duckdb.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise DataError("data.query: allowed: one SELECT, which reads and does not write")
-            table = connection.sql(query).to_arrow_table()
-        except duckdb.Error as error:
+            table = _table_of(content, connection.sql(query).to_arrow_reader())
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise _failed(error) from error
     _refuse_empty(content, table.column_names, len(table))
     return whole(content, "DuckDB", table)
+
+
+def _rows_of(content: Content, cursor: Any) -> list[Any]:
+    """Every row of an answer, as long as there is memory for them.
+
+    Raises:
+        DataError: there is not.
+    """
+    room = available()
+    rows: list[Any] = []
+    size = 0
+    part = cursor.fetchmany(PART)
+    while part:
+        rows += part
+        for row in part:
+            size += CELL * len(row)
+            size += sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+        _refuse_large(content, size, room)
+        part = cursor.fetchmany(PART)
+    return rows
+
+
+def _table_of(content: Content, batches: Any) -> Any:
+    """The table of the batches of an answer, as long as there is memory for it.
+
+    Raises:
+        DataError: there is not.
+    """
+    import pyarrow as pa
+
+    room = available()
+    parts = []
+    size = 0
+    for batch in batches:
+        parts.append(batch)
+        size += batch.nbytes
+        _refuse_large(content, size, room)
+    return pa.Table.from_batches(parts, batches.schema)
+
+
+def _refuse_large(content: Content, size: int, room: int | None) -> None:
+    """Refuse an answer that takes more than its share of the memory that there was.
+
+    Raises:
+        DataError: it does.
+    """
+    if room is None or TIMES * size <= room:
+        return
+    there = f"there are {room / GIGABYTE:.1f} GB for {TIMES} times that"
+    takes = f"data.query: gives {size / GIGABYTE:.1f} GB or more of {content.name!r}"
+    raise DataError(f"{takes}; {there}; allowed: a query that gives fewer rows")
 
 
 def _failed(error: Exception) -> DataError:

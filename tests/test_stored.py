@@ -58,8 +58,8 @@ def market_of(seed: int = 1, dates: int = 23, names: int = 9) -> Market:
 
 def test_what_is_opened_is_what_was_kept(tmp_path: Path) -> None:
     market = market_of()
-    stored(market, tmp_path / "a.market")
-    again = opened(tmp_path / "a.market")
+    stored(market, tmp_path / "a.runner-market")
+    again = opened(tmp_path / "a.runner-market")
     assert again is not None
     for name in market.fields:
         column = again.fields.columns[name]
@@ -82,7 +82,7 @@ def test_what_is_opened_is_what_was_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [["N7", "N0", "N2"], ["N1", "N3"]])
 def test_parts_are_long_fields_in_memory(tmp_path: Path, rows: list[int], names: list[str]) -> None:
     market = market_of()
-    on_disk = stored(market, tmp_path / "a.market")
+    on_disk = stored(market, tmp_path / "a.runner-market")
     at = np.array(rows, dtype=int)
     parts = {
         "at": (on_disk.at(at), market.at(at)),
@@ -102,7 +102,7 @@ def test_parts_are_long_fields_in_memory(tmp_path: Path, rows: list[int], names:
 
 def test_stretches_and_blocks_give_every_number_once(tmp_path: Path) -> None:
     market = market_of()
-    column = stored(market, tmp_path / "a.market").fields.columns["ret"]
+    column = stored(market, tmp_path / "a.runner-market").fields.columns["ret"]
     cells = market.get("ret").to_numpy()
     assert len(list(column.stretches())) > 3
     frames = [stretch.column.frame for stretch in column.stretches()]
@@ -119,7 +119,7 @@ def test_stretches_and_blocks_give_every_number_once(tmp_path: Path) -> None:
 
 def test_counts_are_those_of_the_frame(tmp_path: Path) -> None:
     market = market_of()
-    on_disk = stored(market, tmp_path / "a.market")
+    on_disk = stored(market, tmp_path / "a.runner-market")
     for name in market.fields:
         counts = on_disk.fields.columns[name].counts()
         expected = market.fields.columns[name].counts()
@@ -132,7 +132,7 @@ def test_counts_are_those_of_the_frame(tmp_path: Path) -> None:
 
 def test_values_are_put_into_their_cells(tmp_path: Path) -> None:
     market = market_of()
-    on_disk = stored(market, tmp_path / "a.market")
+    on_disk = stored(market, tmp_path / "a.runner-market")
     at = market.fields.columns["ret"].cells().position[[30, 2, 17]]
     once = on_disk.fields.put("ret", at, np.nan)
     twice = once.put("ret", at[:2], 0.5)
@@ -148,7 +148,7 @@ def test_values_are_put_into_their_cells(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_whole_or_not_ones_own_is_none(tmp_path: Path) -> None:
-    home = tmp_path / "a.market"
+    home = tmp_path / "a.runner-market"
     stored(market_of(), home)
     manifest = (home / "manifest.json").read_bytes()
     signature, _, text = manifest.partition(b"\n")
@@ -168,7 +168,7 @@ def test_a_folder_that_is_not_whole_or_not_ones_own_is_none(tmp_path: Path) -> N
 
 
 def test_what_is_cut_while_it_is_read_is_one_line(tmp_path: Path) -> None:
-    home = tmp_path / "a.market"
+    home = tmp_path / "a.runner-market"
     on_disk = stored(market_of(), home)
     (home / "field-0").write_bytes(b"")
     with pytest.raises(DataError, match="gone or was cut; the same command writes it anew"):
@@ -178,7 +178,7 @@ def test_what_is_cut_while_it_is_read_is_one_line(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_disk = stored(market_of(), tmp_path / "a.market")
+    on_disk = stored(market_of(), tmp_path / "a.runner-market")
     monkeypatch.setattr("runner.compute.memory.available", lambda: 100)
     column = on_disk.fields.columns["ret"]
     for asked in (column.known, column.cells, lambda: column.frame, lambda: column.values):
@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
 def test_a_failure_while_a_folder_is_written_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / "cache" / "a.market"
+    home = tmp_path / "cache" / "a.runner-market"
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")

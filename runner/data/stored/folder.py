@@ -2,7 +2,7 @@
 
 outputs/cache/
 ├── lock                              one writer at a time
-└── 1f0c....market/                   one folder for what a market is made from
+└── 1f0c....runner-market/            one folder for what a market is made from
     ├── manifest.json                 signed: sizes of all files, dates, names, notes; written last
     ├── column                        int32, the assets of the rows
     └── field-0, label-0, ...         float64 and int32, one number per row

@@ -7,6 +7,7 @@ from conftest import call_cli
 
 import runner
 from runner.__main__ import VERBS
+from runner.cli.composition import Composer
 from runner.errors import SpecError
 from runner.record.version import code_version
 
@@ -90,3 +91,15 @@ def test_help_of_a_verb_does_nothing_else(tmp_path, monkeypatch, verb: str, flag
         assert outcome.code == 0
         assert outcome.out.startswith(f"python -m runner {verb}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_sweep_reads_for_itself_may_take_what_its_jobs_share() -> None:
+    """It took the defaults of the spec in silence, whatever the jobs had."""
+    spec = ("experiment=none", "data=simulated", "features=market", "target=forward_return")
+    words = [*spec, "validation=walk_forward", "validation.first=50", "name=mine"]
+    named = "tracking.experiment=${name}-${validation.first}"
+    plan = Composer().plan([*words, named, "model.cov=HC0,HC3"])
+    assert plan.tracking["experiment"] == "mine-50"
+    for axis in ("name=a,b", "validation=walk_forward,kfold"):
+        with pytest.raises(SpecError, match="which differs between the jobs of the sweep"):
+            Composer().plan([*spec, named, axis])

@@ -40,6 +40,7 @@ from runner.cli.overrides import (
     only_changes,
     opened,
     readable,
+    refuse_varied,
     touches_open,
 )
 from runner.cli.resolved import allowed_modules, resolved, sweep_of
@@ -134,7 +135,11 @@ class Composer:
         overrides = own = self.typed(overrides)
         try:
             fixed, axes = axes_of(self._parsed(overrides))
-            own = [word for word in fixed if _of_sweep(word)]  # others may need a job's own
+            own = [word for word in fixed if _of_sweep(word)]
+            refuse_varied(own, axes)
+            uses_others = any("${" in word for word in own)
+            if uses_others and self._fault(fixed) is None:  # others may need a job's own
+                own = fixed
             config = self._compose(own, RunMode.MULTIRUN)
             settings = sweep_of(config)
             rows = [self.typed(row, fixed) for row in settings.jobs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,23 @@ def _quoted(text: str) -> str:
         return text
     mark = '"' if "'" in plain else "'"
     return text if mark in plain else f"{mark}{plain}{mark}"
+
+
+def refuse_varied(words: Sequence[str], axes: Sequence[Axis]) -> None:
+    """Refuse overrides of a sweep itself that take what differs between its jobs.
+
+    Raises:
+        SpecError: one line each.
+    """
+    mistakes = []
+    for word in words:
+        used = re.findall(r"\$\{([\w.]+)", word)
+        for axis in axes:
+            if any(key == axis.key or key.startswith(f"{axis.key}.") for key in used):
+                problem = f"takes {axis.key}, which differs between the jobs of the sweep"
+                mistakes.append(f"{word}: {problem}; allowed: what they share")
+    if mistakes:
+        raise SpecError(mistakes)
 
 
 def axes_of(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:

@@ -26,7 +26,7 @@ from runner.data.fields import FULL, Fields, same_for_all
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
-from runner.numerics.trailing import by_asset, rolling_sum
+from runner.numerics.trailing import by_asset, sums
 from runner.numerics.variation import steadied
 from runner.schema.settings import Frequency, Kind, Partial
 
@@ -420,13 +420,19 @@ def compound(returns: Any, rows: int) -> Any:
     A total loss (-1) stays one; below it there is no return, NaN. Equal returns compound to equal
     ones, see `runner.numerics.variation.steadied`.
     """
-    returns = by_asset(steadied, returns)
-    lost = returns == -1.0
-    growing = returns.where(returns > -1.0)
-    logs = np.log1p(growing.mask(lost, 0.0))
-    total = np.expm1(rolling_sum(logs, rows))
-    ruined = rolling_sum(lost.astype(float), rows) > 0.0
-    return total.mask(ruined & total.notna(), -1.0)
+
+    def over_rows(cells: np.ndarray) -> np.ndarray:
+        steady = steadied(cells)
+        lost = steady == -1.0
+        growth = np.where(lost, 0.0, steady)
+        growth[growth < -1.0] = np.nan
+        total = np.expm1(sums(np.log1p(growth), rows))
+        if not lost.any():
+            return total
+        ruined = sums(lost.astype(float), rows) > 0.0
+        return np.where(ruined & ~np.isnan(total), -1.0, total)
+
+    return by_asset(over_rows, returns)
 
 
 def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:

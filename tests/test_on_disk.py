@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import call_cli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import called, commands
@@ -22,6 +23,7 @@ from runner.data.rules import admitted
 from runner.data.sources.file import File
 from runner.data.stored import columns, filing, numbers, reading
 from runner.data.stored.columns import StoredColumn
+from runner.data.stored.folder import SUFFIX
 from runner.errors import DataError
 
 COLUMNS: dict[str, str | None] = {
@@ -227,9 +229,9 @@ def test_another_file_or_setting_is_another_market(tmp_path: Path) -> None:
     spec: dict[str, Any] = {"columns": COLUMNS, "on_disk": True, "folder": str(folder)}
     first = File(path, **spec).load()
     File(path, **spec).load()
-    assert len(list(folder.glob("*.market"))) == 1
+    assert len(list(folder.glob(f"*{SUFFIX}"))) == 1
     File(path, **spec, start="2001-01-03").load()
-    assert len(list(folder.glob("*.market"))) == 2
+    assert len(list(folder.glob(f"*{SUFFIX}"))) == 2
     changed = rows_of()
     changed.loc[7, "ret"] += 1e-9
     written(changed, tmp_path)
@@ -303,7 +305,7 @@ def test_the_commands_of_the_page_on_tables_larger_than_memory(tmp_path: Path) -
     listed = called("python -m runner cache", tmp_path)
     assert "1 market on disk" in listed.out
     called("python -m runner cache --empty", tmp_path)
-    assert not list((tmp_path / "outputs" / "cache").glob("*.market"))
+    assert not list((tmp_path / "outputs" / "cache").glob(f"*{SUFFIX}"))
 
 
 def awkward() -> pd.DataFrame:
@@ -378,3 +380,36 @@ def test_quantiles_of_parts_are_those_of_all(monkeypatch: pytest.MonkeyPatch, ke
             exact = np.quantile(numbers_of, 0.999)
             assert order.quantile(parts, 0.999) == pytest.approx(exact, rel=1e-15)
     assert np.isnan(order.median(lambda: iter([np.empty(0)])))
+
+
+def test_a_table_joined_by_date_and_asset_is_refused_where_it_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(rows_of(), tmp_path)
+    other = tmp_path / "other.csv"
+    table = rows_of()[["date", "name", "me"]].rename(columns={"me": "book"})
+    table.to_csv(other, index=False)
+    words = [
+        "data=file",
+        f"data.path={path}",
+        "data.columns={date: date, asset: name, ret: ret, close: null, volume: null}",
+        "data.on_disk=true",
+        f"data.fields.accounts={{path: {other}, asset: name, columns: {{book: book}}}}",
+    ]
+    assert call_cli(tmp_path, "check", *words).code == 0
+    monkeypatch.setattr("runner.compute.memory.available", lambda: 1500)
+    done = call_cli(tmp_path, "check", *words)
+    assert done.code == 2
+    assert "joined to every cell, 12 dates x 6 assets, it takes 0.0 GB" in done.err
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    path = written(rows_of(), tmp_path)
+    folder = tmp_path / "cache"
+    File(path, COLUMNS, on_disk=True, folder=str(folder)).load()
+    [home] = folder.glob(f"*{SUFFIX}")
+    left = folder / f".{home.name}.1.new"
+    home.rename(left)
+    (left / "manifest.json").unlink()
+    File(path, COLUMNS, on_disk=True, folder=str(folder)).load()
+    assert sorted(entry.name for entry in folder.iterdir()) == [home.name, "lock"]

@@ -37,6 +37,18 @@ def refuse_beyond(need: int, takes: str, smaller: str) -> int | None:
     return there
 
 
+def refuse_cells(dates: int, assets: int, arrays: int) -> None:
+    """Refuse so many arrays of every cell (date x asset) where they do not fit into memory.
+
+    Raises:
+        DataError: they do not.
+    """
+    need = NUMBER * dates * assets * arrays
+    cells = f"{dates:,} dates x {assets:,} assets"
+    takes = f"joined to every cell, {cells}, it takes {need / GIGABYTE:.1f} GB"
+    refuse_beyond(need, takes, "its columns in the table of assets, or fewer assets (data.assets)")
+
+
 def available(root: Path = Path("/")) -> int | None:
     """Bytes that can be had without swapping, within the limit of the control group.
 

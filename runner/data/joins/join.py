@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.compute.memory import refuse_cells
 from runner.data.factor_names import RISK_FREE, is_of_each_row, is_return
 from runner.data.joins.assets import as_in_data
 from runner.data.joins.forms import of_this_table
@@ -34,6 +35,7 @@ from runner.errors import DataError, listed
 from runner.record.secrets import said
 from runner.text import count
 
+BESIDE = 2  # arrays of every cell that are there beside those of the columns
 TIMES = 2  # as many rows in the same months, from which on those of one side are longer
 
 
@@ -64,6 +66,8 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     rows = numbers_of(where, settings)
     names = list(rows.numbers)
     _check_free(market, where, names)
+    if isinstance(settings, FieldTable):
+        refuse_cells(len(market.dates), len(market.assets), len(names) + BESIDE)
     if rows.asset is not None:
         rows.asset, words = as_in_data(rows.asset, market.assets)
         rows.words += words

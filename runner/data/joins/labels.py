@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.compute.memory import refuse_cells
 from runner.data.joins.assets import as_in_data
 from runner.data.joins.forms import file_of
 from runner.data.joins.names import (
@@ -33,6 +34,7 @@ from runner.errors import DataError, listed, placed
 from runner.record.secrets import said
 
 MEMBER = "member"  # the label of spells that have no other
+ARRAYS = 3  # of every cell that are there while labels of the date are made
 
 
 def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
@@ -113,8 +115,9 @@ def _dated_labels(where: str, name: str, rows: LabelRows, date: Coded, market: M
     """Labels (T, N) that hold from their dates on.
 
     Raises:
-        DataError: two labels of an asset on one date.
+        DataError: two labels of an asset on one date; they do not fit into memory.
     """
+    refuse_cells(len(market.dates), len(market.assets), ARRAYS)
     columns = {"date": _values(date), "asset": _values(rows.asset)}
     columns["label"] = _values(rows.labels[name])
     if rows.until is not None:

@@ -347,3 +347,14 @@ def test_runs_that_are_taken_away_shift_no_page_of_those_that_are_read(
     assert {run.info.status for run in after} == {"FINISHED"}
     assert len({run.data.tags["job"] for run in after}) == len(after) == 4
     assert kept < {run.info.run_id for run in after}
+
+
+def test_a_sweep_that_is_done_leaves_nothing_of_a_killed_worker(tmp_path) -> None:
+    """The retry of the job may have ended before the conductor was killed too."""
+    words = ["-m", *SPEC, "model.cov=HC0,HC1", "hydra.sweep.dir=outputs/sweeps/s"]
+    assert call_cli(tmp_path, *words).code == 0
+    sweep = tmp_path / "outputs" / "sweeps" / "s"
+    (sweep / ".1.999999.unfinished").mkdir()
+    (sweep / ".1.999999.unfinished" / "table.csv").write_text("half")
+    assert call_cli(tmp_path, "resume", "s").code == 0
+    assert not list(sweep.glob(".*.unfinished"))

@@ -216,7 +216,7 @@ def whole(directory: Path) -> Iterator[Path]:
     Raises:
         RunnerError: it cannot be written.
     """
-    _remove_abandoned(directory.parent)
+    remove_abandoned(directory.parent)
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
     try:
         unfinished.mkdir(parents=True)
@@ -278,11 +278,15 @@ def is_being_logged(directory: Path) -> bool:
         return True
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the directories that processes left which were killed while they wrote them."""
+def remove_abandoned(folder: Path, settled: float = SETTLED) -> None:
+    """Remove the directories that processes left which were killed while they wrote them.
+
+    Args:
+        settled: seconds in which a writer that lives holds what it has made.
+    """
     for left in folder.glob(".*.unfinished"):
         with suppress(OSError):
-            is_old = left.stat().st_mtime < time.time() - SETTLED
+            is_old = left.stat().st_mtime <= time.time() - settled
             if is_old and not left.is_symlink():
                 with _held(left):
                     shutil.rmtree(left)

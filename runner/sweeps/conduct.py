@@ -21,7 +21,7 @@ from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build
 from runner.record.identity import digest
 from runner.record.ledger import Ledger
-from runner.record.rundir import RunDirectory, called
+from runner.record.rundir import RunDirectory, called, remove_abandoned
 from runner.record.secrets import said, without_secrets
 from runner.record.version import code_version
 from runner.sinks import tracking
@@ -74,6 +74,7 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         try:
             with progress.Progress(plan.name, form) as display:
                 plan, failed = _rounds(plan, bench, launcher, log, display, job_of)
+            remove_abandoned(plan.directory, settled=0.0)
             log.count()
             display.summary([(job, plan.failure(job)) for job in failed])
             _report(plan, log, form)

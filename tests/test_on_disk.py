@@ -413,3 +413,20 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     (left / "manifest.json").unlink()
     File(path, COLUMNS, on_disk=True, folder=str(folder)).load()
     assert sorted(entry.name for entry in folder.iterdir()) == [home.name, "lock"]
+
+
+def test_a_digest_is_kept_beside_the_numbers_and_believed_if_signed(tmp_path: Path) -> None:
+    path = written(awkward(), tmp_path)
+    file = File(path, COLUMNS, on_disk=True, folder=str(tmp_path / "cache"))
+    market = file.load()
+    plain = market.fingerprint
+    fewer = admitted(market, 0.05).fingerprint
+    assert plain != fewer
+    kept = sorted((tmp_path / "cache").glob(f"*{SUFFIX}/text-*"))
+    assert len(kept) == 2
+    assert file.load().fingerprint == plain
+    for text in kept:
+        signature, _, digest = text.read_bytes().partition(b"\n")
+        text.write_bytes(signature + b"\n" + digest[::-1])
+    assert file.load().fingerprint == plain
+    assert admitted(file.load(), 0.05).fingerprint == fewer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import pandas as pd
 from runner.data.columns.column import Column
 from runner.data.fields import FULL, Fields, WideColumn
 from runner.data.labels import Groups
+from runner.data.stored.columns import StoredColumn
+from runner.data.stored.folder import remembered
+from runner.data.stored.labels import StoredLabels
 
 SOME = 64  # rows that are digested at a time
 NUMBERS = 1 << 16  # and numbers of listed cells
@@ -28,13 +32,55 @@ def digest_of(
 ) -> str:
     """The digest of fields, frames (T, F) by name, their dates and the labels of the assets.
 
-    It is the same whether a field is long or wide.
+    It is the same whether a field is long, wide or on disk; that of a market on disk is kept there.
 
     Args:
         members: the label that the assets of a panel have; None: all assets.
         full: share of the cells with a value, from which on all cells of a field are digested;
             below, those that have one. Earlier versions digested all cells (0).
     """
+    frames = list(frames)
+
+    def made() -> str:
+        return _digest_of(fields, frames, dates, grouping, members, full)
+
+    home = _folder_of(fields, grouping)
+    if home is None:
+        return made()
+    key = blake2b(digest_size=16)
+    for name, column in sorted(fields.columns.items(), key=itemgetter(0)):
+        if not isinstance(column, StoredColumn):
+            continue  # there is none
+        key.update(repr((name, column.file, full)).encode())
+        if column.changed is not None:
+            key.update(np.ascontiguousarray(column.changed.position).data)
+            key.update(_same_bits(column.changed.values))
+    labels = Groups(grouping.fixed, {})
+    key.update(_digest_of(Fields({}), frames, dates, labels, members, full).encode())
+    key.update(repr(sorted(grouping.by_date)).encode())
+    return remembered(home, key.hexdigest(), made)
+
+
+def _folder_of(fields: Fields, grouping: Groups) -> Path | None:
+    """The folder that all fields and labels of the date are on disk in; None where some are not."""
+    columns = [*fields.columns.values(), *grouping.by_date.values()]
+    folders = set()
+    for column in columns:
+        if not isinstance(column, StoredColumn | StoredLabels) or column.file is None:
+            return None
+        folders.add(column.folder)
+    return folders.pop() if len(folders) == 1 else None
+
+
+def _digest_of(
+    fields: Fields,
+    frames: Iterable[tuple[str, pd.DataFrame]],
+    dates: pd.DatetimeIndex,
+    grouping: Groups,
+    members: str | None,
+    full: float,
+) -> str:
+    """The digest, computed of every number."""
     digest = blake2b(digest_size=16)
     by_name = sorted(fields.columns.items(), key=itemgetter(0))
     assets = _names_of(fields.assets) if by_name else []

@@ -171,6 +171,11 @@ class StoredColumn:
         return self.listings.column.path.parent
 
     @property
+    def file(self) -> str | None:
+        """Name of the file of its numbers; None where they are computed."""
+        return self.numbers.path.name if isinstance(self.numbers, Numbers) else None
+
+    @property
     def listed(self) -> int:
         """Cells that the table has a row for."""
         return len(self.listings)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -184,6 +184,22 @@ def manifest_of(home: Path) -> dict[str, Any] | None:
         return None
     whole = content["version"] == VERSION and sizes == content["sizes"]
     return content if whole else None
+
+
+def remembered(home: Path, key: str, make: Callable[[], str]) -> str:
+    """A text made of what is in a folder, kept there, signed, under a key of what it is made of."""
+    path = home / f"text-{key}"
+    with suppress(OSError, ValueError):
+        signature, _, text = path.read_bytes().partition(b"\n")
+        if is_signed(bytes.fromhex(signature.decode()), key.encode(), text):
+            return text.decode()
+    made = make()
+    signature = signature_of(key.encode(), made.encode()).hex().encode()
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        fresh.write_bytes(signature + b"\n" + made.encode())
+        fresh.replace(path)
+    return made
 
 
 def numbers_of(home: Path, name: str, kind: str) -> Numbers:

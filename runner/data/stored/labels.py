@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -54,6 +55,16 @@ class StoredLabels(Labels):
             "had": had_of_kept,
         }
         self.__dict__.update(attributes)
+
+    @property
+    def file(self) -> str:
+        """Name of the file of its codes."""
+        return self.numbers.path.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its codes are on disk."""
+        return self.numbers.path.parent
 
     @property
     def codes(self) -> np.ndarray:

@@ -135,7 +135,7 @@ def _say_changes(composer: Composer) -> None:
     added = dict.fromkeys(composer.added)
     if added:
         _say(f"new in the spec: {', '.join(added)}")
-    for sentence in dict.fromkeys(composer.examples.left_out):
+    for sentence in dict.fromkeys([*composer.examples.left_out, composer.earlier]):
         _say(sentence)
 
 
@@ -171,10 +171,12 @@ def _composer(
 def resume(words: Sequence[str]) -> int:
     """Go on with a sweep that was ended, by its name or its directory.
 
-    KEY=VALUE         where the store is, such as tracking.uri=...
+    KEY=VALUE         where the store is, such as tracking.uri=..., or who runs the rest, such as
+                      executor.address=...
     --trust           though others wrote its plan: run the code and write the files that it names
     """
     from runner.cli.composition import Composer
+    from runner.cli.overrides import key_of
     from runner.sweeps.plan import find, refuse_of_others
 
     parser = parser_of("resume")
@@ -188,7 +190,10 @@ def resume(words: Sequence[str]) -> int:
     refuse_of_others(plan.directory, args.trust)
     composer = Composer(*plan.configs)
     own = composer.places([*plan.fixed, *rest])[0] if rest else {"tracking": plan.tracking}
-    plan = replace(plan, tracking=own["tracking"]).refilled(own, rest)
+    plan = replace(plan, tracking=own["tracking"])
+    if any(key_of(word).startswith("executor") for word in rest):
+        plan = replace(plan, executor=own["executor"])
+    plan = plan.refilled(own, rest)
     plan.check_whole()
     from runner.sweeps.conduct import conduct
 

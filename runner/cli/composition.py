@@ -43,7 +43,7 @@ from runner.cli.overrides import (
     refuse_varied,
     touches_open,
 )
-from runner.cli.resolved import allowed_modules, resolved, sweep_of
+from runner.cli.resolved import allowed_modules, executor_of_sweep, resolved, sweep_of
 from runner.cli.usage import HELP, flags
 from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import Experiment, build, chosen_options, mistakes
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 # what a sweep reads of its own overrides
-OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment", "allow")
+OF_SWEEPS = ("sweep", "executor", "hydra", "tracking", "ledger", "experiment", "allow")
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)
 
@@ -110,6 +110,7 @@ class Composer:
         self.read: dict[str, Override] = {}
         self.mappings: dict[tuple[str, ...], DictConfig] = {}
         self.added: list[str] = []  # new keys of open mappings
+        self.earlier = ""  # a sentence on earlier names
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
         self.examples = Examples(self.hydra.config_loader)
@@ -142,6 +143,7 @@ class Composer:
                 own = fixed
             config = self._compose(own, RunMode.MULTIRUN)
             settings = sweep_of(config)
+            executor, self.earlier = executor_of_sweep(config)
             rows = [self.typed(row, fixed) for row in settings.jobs]
             settings = replace(settings, jobs=rows)
             varied = [over(key, values) for key, values in settings.over.items()]
@@ -161,6 +163,7 @@ class Composer:
             tracking=places["tracking"],
             ledger=places["ledger"],
             allow=allowed_modules(config),
+            executor=executor,
         )
         every = combinations(axes, settings, empty.search)
         jobs = self._checked(empty, every)
@@ -212,6 +215,7 @@ class Composer:
         if isinstance(model, dict) and model.get("rows") is None:
             spec = {**spec, "model": {**model, "rows": COMMON}}
             overrides = (*overrides, f"++model.rows={COMMON}")
+        spec.pop("executor", None)  # who runs the jobs runs nothing in them
         job = PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
         return job.asking(plan.asked)
 

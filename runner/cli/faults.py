@@ -25,7 +25,7 @@ MERGING = "Error merging override"  # in Hydra's words, its reason being the cau
 NOISE = re.compile(r" (full_key|object_type|See https).*")
 ANOTHER_FORM = "Cannot merge DictConfig with ListConfig"
 # groups that a spec has one option of; of others, such as features, it may merge several
-OF_ONE = frozenset({"data", "target", "model", "validation", "sweep", "experiment"})
+OF_ONE = frozenset({"data", "target", "model", "validation", "sweep", "experiment", "executor"})
 WRITTEN = "an override is written key=value"
 
 

@@ -30,7 +30,10 @@ OPEN = (
     "features",
     "analyses",
     "table.labels",
+    "executor.parameters",
 )
+# what a sweep said of its executor before that was a setting of its own
+EARLIER = ("sweep.launcher", "sweep.workers", "sweep.slurm")
 PREFIXES = ("+", "~")
 # letters by which a new name may differ from a known one and be a slip of the pen, by the letters
 # of the longer one: of two letters nothing can be told
@@ -53,7 +56,14 @@ def put(word: str) -> str:
 
 
 def readable(word: str) -> str:
-    """The override with its value quoted where the grammar cannot read it as it is typed."""
+    """The override with its value quoted where the grammar cannot read it as it is typed.
+
+    Keys that no config has get their plus: an executor of a person's own, and earlier names.
+    """
+    key = key_of(word)
+    is_own_executor = word.startswith("executor={")
+    if is_own_executor or key in EARLIER or key.startswith("sweep.slurm."):
+        word = f"++{word.lstrip('+')}"
     if "=" not in word or _is_read(word):
         return word
     key, _, value = word.partition("=")

@@ -15,6 +15,7 @@ from typing import Any
 
 from runner.compute.cache import Bench
 from runner.errors import SpecError, listed
+from runner.experiment.nodes import without
 from runner.experiment.spec import build
 from runner.record.rundir import RunDirectory
 from runner.record.secrets import missing, places
@@ -23,7 +24,8 @@ from runner.sinks.job import compute, family_carried
 from runner.sinks.machine import Form
 from runner.sinks.stores.store import Store
 
-OF_RERUN = ("tracking", "ledger", "allow", "hydra")  # what overrides of a rerun may say
+OF_RERUN = ("tracking", "ledger", "allow", "executor", "hydra")  # what overrides of a rerun may say
+PLACES = ("tracking", "ledger", "executor")  # settings of this command line, not of the logged spec
 PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sources that name files
 
 
@@ -39,7 +41,7 @@ def rerun(
 
     Args:
         run_id: of MLflow.
-        own: the spec of this command line, whose `tracking`, `ledger` and `allow` are used.
+        own: the spec of this command line, whose `allow` and PLACES are used.
         directory: of the new run.
         given: overrides of this command line; one of `data.` replaces what the logged spec says.
         form: of what is printed.
@@ -81,7 +83,7 @@ def _trusted(
         if module not in allowed
     ]
     named = {word.partition("=")[0].lstrip("+") for word in given}
-    rest = {key: value for key, value in spec.items() if key not in ("name", "tracking", "ledger")}
+    rest = without(spec, ("name", *PLACES))
     kept = dict(places(rest))
     mistakes += [missing(where, kept[where]) for where in kept if where not in named]
     files = dict(_paths(spec, ""))
@@ -98,7 +100,8 @@ def _trusted(
     if mistakes:
         raise SpecError(mistakes)
     whole = _with_own(spec, own, own_places)
-    return {**whole, "tracking": own["tracking"], "ledger": own["ledger"]}
+    ours = {name: own[name] for name in PLACES if name in own}
+    return {**without(whole, PLACES), **ours}
 
 
 def _paths(node: Any, where: str) -> Iterator[tuple[str, Any]]:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
 
+from runner.cli.overrides import key_of
+from runner.experiment.settings import INLINE, executor_class
 from runner.experiment.spec import bound
 from runner.record.secrets import Hidden
-from runner.sweeps.launchers import check_sweep
+from runner.sweeps.earlier import executor_in, sentence, without_earlier
+from runner.sweeps.search import check_search
 from runner.sweeps.settings import Sweep
 
 if TYPE_CHECKING:
@@ -80,9 +83,23 @@ def sweep_of(config: DictConfig) -> Sweep:
         SpecError: what is wrong with them, one line each.
     """
     node = resolved(config.get("sweep") or OmegaConf.create({}))
-    settings: Sweep = bound("sweep", Sweep, node)
-    check_sweep(settings, allowed_modules(config))
+    settings: Sweep = bound("sweep", Sweep, without_earlier(node))
+    check_search(settings, allowed_modules(config))
     return settings
+
+
+def executor_of_sweep(config: DictConfig) -> tuple[dict[str, Any], str]:
+    """The node of what runs the jobs, and a sentence on earlier names of it; empty without any.
+
+    Raises:
+        SpecError: there is no such executor, or it cannot be had here; one line each.
+    """
+    sweep = resolved(config.get("sweep") or OmegaConf.create({}))
+    chosen = resolved(config.get("executor") or OmegaConf.create(dict(INLINE)))
+    given = [key_of(word) for word in config.hydra.overrides.task]
+    node = executor_in(sweep, chosen, given)
+    executor_class(node, allowed_modules(config))
+    return node, sentence(sweep, node)
 
 
 def allowed_modules(config: DictConfig) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazily(
         "Executor": "executors.executor",
         "Inline": "executors.local",
         "Processes": "executors.local",
+        "Slurm": "executors.slurm",
         "Threads": "executors.local",
     },
 )

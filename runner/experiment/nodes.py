@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_args
 
 from runner.data.joins.settings import OfAnySource
-from runner.errors import listed, unknown
+from runner.errors import SpecError, listed, unknown
 from runner.features.asked import Named, by_choice, by_settings, grouped, together
 from runner.models.model import REQUIRED, Model
 from runner.names import present
@@ -25,6 +25,7 @@ from runner.schema.protocols import completed
 from runner.schema.settings import Asked, AskedFor
 
 S = TypeVar("S")
+P = TypeVar("P")
 # First parameter of a function that a spec may name; a class has a method instead.
 FUNCTIONS = ("market", "cross", "study")
 MODEL_ROLE = "fit"  # the method by which a model is known
@@ -168,6 +169,35 @@ def _without_borrowed(node: Mapping[str, Any], borrowed: Sequence[str]) -> dict[
 def without(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The settings but those of these names."""
     return {key: value for key, value in settings.items() if key not in names}
+
+
+def class_of(
+    where: str, node: Any, allow: Sequence[str], protocol: type[P], required: Sequence[str]
+) -> tuple[type[P], dict[str, Any]]:
+    """The class that a node names, with the null case of what it does not define; its settings.
+
+    The class is not called: that may start workers.
+
+    Args:
+        where: place of the node in the spec.
+        protocol: the class with the null cases; required: the methods without one.
+
+    Raises:
+        SpecError: it names no such class, or one that does not take the settings, one line each.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise SpecError(_no_target(where, node))
+    try:
+        target = completed(resolve(node["_target_"], allow), protocol, required)
+    except ValueError as error:
+        raise SpecError(f"{where}._target_: {error}") from None
+    settings = without(node, ["_target_"])
+    mistakes: list[str] = []
+    for lines in unbound(where, target, settings).values():
+        mistakes += lines
+    if mistakes:
+        raise SpecError(mistakes)
+    return target, settings
 
 
 def construct(

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
+from runner.compute.executors.executor import REQUIRED, Executor
 from runner.errors import SpecError, unknown
 from runner.estimators.settings import RegressionSettings
-from runner.experiment.nodes import as_settings
+from runner.experiment.nodes import as_settings, class_of, construct
 from runner.schema.misfits import misfits
 from runner.schema.regression_table import TableSettings
 from runner.schema.settings import Count, ModuleName
 
 S = TypeVar("S")
+INLINE: Mapping[str, Any] = MappingProxyType({"_target_": "runner.compute.Inline"})
 GROUPS = ("data", "features", "target", "model", "validation")
 FULL: Literal["full"] = "full"  # a report with tests of the residuals, page and pictures
 OFF: Literal["off"] = "off"  # no audit
@@ -49,6 +51,7 @@ class Settings:
         analyses: name of the table -> node of what is computed after the fit.
         audit: of look-ahead: stop the run at a leak, tag the run, or no audit.
         audit_seed: of what the audit draws; null: it follows from spec and data.
+        executor: node of what runs the blocks of a panel, and the jobs of a sweep.
         report: full, or tables without tests of the residuals, page and pictures.
         ledger: file that counts the specs tried.
         table: how the regression table is laid out.
@@ -61,6 +64,7 @@ class Settings:
     analyses: dict[str, Any] = field(default_factory=dict)
     audit: Literal["stop", "tag", "off"] = "stop"
     audit_seed: Count | None = None
+    executor: dict[str, Any] = field(default_factory=lambda: dict(INLINE))
     report: Literal["full", "tables"] = FULL
     ledger: str = "outputs/ledger.db"
     table: TableSettings = field(default_factory=TableSettings)
@@ -86,7 +90,38 @@ def settings_of(spec: Mapping[str, Any], mistakes: list[str]) -> Settings:
             given[name] = nested(name, kind, given.pop(name), mistakes)
     settings = as_settings("", Settings, given, mistakes)
     mistakes += settings.table.mistakes
+    try:
+        executor_class(settings.executor, settings.allow)
+    except SpecError as error:
+        mistakes += error.mistakes
     return settings
+
+
+def executor_class(
+    node: Mapping[str, Any], allow: Sequence[str]
+) -> tuple[type[Executor], dict[str, Any]]:
+    """The class of an executor, and its settings, which can be had here.
+
+    Raises:
+        SpecError: one line for each reason why not.
+    """
+    target, settings = class_of("executor", node, allow, Executor, REQUIRED)
+    target.check(settings)
+    return target, settings
+
+
+def executor_of(node: Mapping[str, Any], allow: Sequence[str]) -> Executor:
+    """A new executor; workers that it starts end with its `with` block.
+
+    Raises:
+        SpecError: as `executor_class`; or the class refuses its settings.
+    """
+    target, settings = executor_class(node, allow)
+    mistakes: list[str] = []
+    executor: Executor = construct("executor", target, settings, mistakes, role="")
+    if mistakes:
+        raise SpecError(mistakes)
+    return executor
 
 
 def nested(name: str, kind: type[S], node: Any, mistakes: list[str]) -> S:

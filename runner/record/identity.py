@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-# Of a spec: where results go, how much is written, and how its table is laid out.
-ASIDE = ("name", "tracking", "ledger", "report", "table")
+# Of a spec: where results go, how much is written, how its table is laid out, and who computes it.
+ASIDE = ("name", "tracking", "ledger", "report", "table", "executor")
 
 
 def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
+from runner.experiment.settings import executor_class, executor_of
 from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build
 from runner.record.identity import digest
@@ -32,7 +33,6 @@ from runner.sweeps import launchers
 from runner.sweeps.axes import Tried
 from runner.sweeps.cache import bench_of
 from runner.sweeps.comparison.tested import verdict
-from runner.sweeps.launchers import Launcher
 from runner.sweeps.plan import Failure, Job, Plan, killed, locked, read
 from runner.sweeps.search import proposals
 from runner.sweeps.telling import progress
@@ -59,21 +59,21 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         form: of what is printed.
 
     Raises:
-        RunnerError: the sweep is run by another process; its launcher is not to be had here; or the
+        RunnerError: the sweep is run by another process; its executor is not to be had here; or the
             store cannot be written to. `resume` goes on.
     """
-    launcher = launchers.ENTRIES.check(plan.settings.launcher, plan.allow)
-    launcher.check(plan.settings)
+    launchers.check_jobs(plan)
     Store(**plan.tracking).check()
+    _reach(plan)
     with locked(plan.directory):
-        launcher.take_over(plan)
+        launchers.take_over(plan)
         plan.write()
         bench = Bench()
         plan = _known(plan, bench)
         log = Log(plan)
         try:
             with progress.Progress(plan.name, form) as display:
-                plan, failed = _rounds(plan, bench, launcher, log, display, job_of)
+                plan, failed = _rounds(plan, bench, log, display, job_of)
             remove_abandoned(plan.directory, settled=0.0)
             log.count()
             display.summary([(job, plan.failure(job)) for job in failed])
@@ -87,6 +87,18 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
             raise
         log.end("FINISHED")
         return 1 if failed else 0
+
+
+def _reach(plan: Plan) -> None:
+    """Refuse a cluster that does not answer, and tell of one without workers.
+
+    Raises:
+        RunnerError: it does not answer.
+    """
+    kind, settings = executor_class(plan.executor, plan.allow)
+    sentence = kind.reach(settings)
+    if sentence:
+        print(shown(sentence), file=sys.stderr)
 
 
 def _say_how_far(plan: Plan, log: Log) -> None:
@@ -126,7 +138,6 @@ def _say_where(plan: Plan, store: Store, compared: Comparison) -> None:
 def _rounds(
     plan: Plan,
     bench: Bench,
-    launcher: type[Launcher],
     log: Log,
     display: progress.Progress,
     job_of: JobOf,
@@ -134,14 +145,14 @@ def _rounds(
     """Run the plan, to which a search led by scores adds jobs; and the jobs that failed."""
     failed: list[Job] = []
     tried: set[int] = set()
+    kind, _ = executor_class(plan.executor, plan.allow)
     while True:
-        workbench = bench if launcher.here else bench_of(plan)
+        workbench = bench if kind.here else bench_of(plan)
         failed += _run(plan, tried, workbench, log, display)
         tried |= {job.number for job in plan.jobs}
         if not plan.search.led:
             return plan, failed
-        at_a_time = launcher.at_a_time(plan.settings)
-        proposed = _proposed(plan, at_a_time, job_of)
+        proposed = _proposed(plan, launchers.at_a_time(plan), job_of)
         if not proposed:
             return plan, failed
         longer = replace(plan, jobs=(*plan.jobs, *proposed))
@@ -344,8 +355,10 @@ def _tried(
     tries: Counter[int] = Counter()
     while todo:
         again = []
-        launcher = launchers.ENTRIES.made(plan.settings.launcher, plan.allow)
-        with closing(launcher.outcomes(plan, todo, bench)) as outcomes:  # its workers end with it
+        with (
+            executor_of(plan.executor, plan.allow) as executor,
+            closing(launchers.outcomes(executor, plan, todo, bench)) as outcomes,
+        ):
             for job in outcomes:
                 failure = plan.failure(job)
                 if failure is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from runner.errors import SpecError, listed, unknown
-from runner.experiment.nodes import resolve, unbound
+from runner.experiment.nodes import class_of
 from runner.experiment.spec import bound
-from runner.schema.protocols import completed
 
 P = TypeVar("P")
 
@@ -19,31 +18,24 @@ class Entries(Generic[P]):
     """What a setting may name.
 
     Attributes:
-        where: the setting, such as `sweep.launcher`.
+        where: the setting, such as `sweep.search`.
         named: our classes by name.
-        protocol: the class with the null cases; required: of a class, the methods without one.
+        protocol: the class with the null cases; required: the methods without one.
     """
 
     where: str
     named: Mapping[str, type[P]]
     protocol: type[P]
-    required: Callable[[Any], Sequence[str]]
+    required: Sequence[str]
 
     def check(self, given: str | Mapping[str, Any], allow: Sequence[str]) -> type[P]:
-        """The class, not called: that may start workers.
+        """The class, not called.
 
         Raises:
             SpecError: an unknown name; a class that lies in no allowed module, lacks a method, or
                 does not take its settings; one line each.
         """
-        target, settings = self._class_of(given, allow)
-        problems = unbound(self.where, target, settings)
-        lines = []
-        for of_setting in problems.values():
-            lines += of_setting
-        if lines:
-            raise SpecError(lines)
-        return target
+        return self._class_of(given, allow)[0]
 
     def made(self, given: str | Mapping[str, Any], allow: Sequence[str]) -> P:
         """A new object of the class with its settings.
@@ -63,15 +55,9 @@ class Entries(Generic[P]):
             if given not in self.named:
                 raise SpecError(f"{self.where}: {unknown(given, self.named)}")
             return self.named[given], {}
-        settings = dict(given)
-        path = settings.pop("_target_", None)
-        if not isinstance(path, str):
+        if not isinstance(given.get("_target_"), str):
             raise SpecError(
                 f"{self.where}: given {given}; "
                 f"allowed: {listed(self.named)}, or a mapping with _target_ and its settings"
             )
-        try:
-            own = resolve(path, allow)
-            return completed(own, self.protocol, self.required(own)), settings
-        except ValueError as error:
-            raise SpecError(f"{self.where}._target_: {error}") from None
+        return class_of(self.where, given, allow, self.protocol, self.required)

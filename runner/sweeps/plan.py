@@ -16,20 +16,13 @@ from typing import Any
 
 from runner.errors import DataError, SpecError, unknown
 from runner.experiment.nodes import ASKED, asking
-from runner.experiment.settings import Tracking
+from runner.experiment.settings import INLINE, Tracking
 from runner.experiment.spec import bound
 from runner.features.asked import together
 from runner.record.identity import digest, short
 from runner.record.ledger import marker
 from runner.record.rundir import SWEEPS, RunDirectory
-from runner.record.secrets import (
-    missing,
-    places,
-    refilled,
-    said,
-    without_secrets,
-    write_kept,
-)
+from runner.record.secrets import missing, places, refilled, said, without_secrets, write_kept
 from runner.record.signature import is_signed, signature_of
 from runner.record.untrusted import (
     Check,
@@ -47,6 +40,7 @@ from runner.record.untrusted import (
 )
 from runner.schema.settings import Asked
 from runner.sweeps.axes import Axis
+from runner.sweeps.earlier import executor_in, without_earlier
 from runner.sweeps.search import Search, search_of
 from runner.sweeps.settings import Sweep
 
@@ -67,6 +61,7 @@ OF_SOME_PLANS: dict[str, Check] = {
     "same": is_whole,
     "asked": is_mapping,
     "allow": is_texts,
+    "executor": is_mapping,
 }
 OF_JOB: dict[str, Check] = {
     "number": is_whole,
@@ -147,7 +142,8 @@ class Plan:
         same: combinations whose spec is that of another job.
         asked: what the jobs name of their data beside its settings: each reads what any of them
             names, so that data are read once for all.
-        allow: modules from which a search or launcher of a user's own may come.
+        allow: modules from which a search or executor of a user's own may come.
+        executor: node of what runs the jobs.
     """
 
     directory: Path
@@ -163,6 +159,7 @@ class Plan:
     same: int = 0
     asked: Asked = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    executor: Mapping[str, Any] = field(default_factory=lambda: dict(INLINE))
 
     @cached_property
     def search(self) -> Search:
@@ -267,7 +264,7 @@ class Plan:
         for job in self.jobs:
             spec = refilled(job.spec, own, named)
             jobs.append(replace(job, spec=spec))
-        tracking = refilled({"tracking": self.tracking}, own, named)["tracking"]
+        beside = refilled(self._beside, own, named)
         settings = refilled(asdict(self.settings), own, named, "sweep")
         fixed = []
         for word in self.fixed:
@@ -276,7 +273,7 @@ class Plan:
         return replace(
             self,
             jobs=tuple(jobs),
-            tracking=tracking,
+            **beside,
             settings=Sweep(**settings),
             fixed=tuple(fixed),
         )
@@ -288,12 +285,17 @@ class Plan:
             SpecError: a line for each setting, with how it is given again.
         """
         lines = []
-        for node in (*(job.spec for job in self.jobs), {"tracking": self.tracking}):
+        for node in (*(job.spec for job in self.jobs), self._beside):
             for where, kept in places(node):
                 if where != "name":  # for people
                     lines.append(missing(where, kept))
         if lines:
             raise SpecError(list(dict.fromkeys(lines)))
+
+    @property
+    def _beside(self) -> dict[str, Mapping[str, Any]]:
+        """What may hold secrets beside the specs of the jobs."""
+        return {"tracking": self.tracking, "executor": self.executor}
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
@@ -375,7 +377,8 @@ def read(directory: Path) -> Plan:
     kept = only(path, mapping_of_json(path, MOST_PLAN), OF_PLAN, OF_SOME_PLANS)
     kept.pop(SIGNATURE, None)
     kept["directory"] = directory
-    kept["settings"] = bound("sweep", Sweep, kept["settings"])
+    kept["executor"] = executor_in(kept["settings"], kept.get("executor", INLINE))
+    kept["settings"] = bound("sweep", Sweep, without_earlier(kept["settings"]))
     bound("tracking", Tracking, kept["tracking"])
     kept["jobs"] = tuple(_job(path, job) for job in kept["jobs"])
     numbers = [job.number for job in kept["jobs"]]

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from itertools import product
 from random import Random
-from typing import Any
 
 from runner.errors import RunnerError, SpecError
 from runner.sweeps import bayes
@@ -109,11 +108,7 @@ SEARCHES: dict[str, type[Search]] = {
 }
 
 
-def _required(own: Any) -> Sequence[str]:
-    return ("propose",)
-
-
-ENTRIES = Entries("sweep.search", SEARCHES, Search, _required)
+ENTRIES = Entries("sweep.search", SEARCHES, Search, ("propose",))
 
 
 def search_of(sweep: Sweep, allow: Sequence[str]) -> Search:

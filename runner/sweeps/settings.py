@@ -1,4 +1,4 @@
-"""How a sweep varies its spec, who runs the jobs, and what is made of them together."""
+"""How a sweep varies its spec, and what is made of its jobs together."""
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ class Sweep:
             `runner.sweeps.search.Search`.
         draws: how many, of random, bayes and searches of one's own.
         seed: of the draws and of the bootstraps of the multiple tests.
-        launcher: inline, jobs in this process; processes, in several; slurm, on a cluster; or an
-            executor by `_target_`, see `runner.sweeps.launchers.Launcher`.
-        workers: processes, or Slurm jobs at a time.
-        slurm: parameters of the Slurm jobs as submitit names them, without `slurm_`.
         report: what each job writes, see the key `report` of a spec.
         score, lower_is_better: the metric that ranks the jobs.
         tests: terms whose coefficients are tested together; null: all terms of each job but the
@@ -42,9 +38,6 @@ class Sweep:
     search: str | dict[str, Any] = "grid"
     draws: Rows | None = None
     seed: int = 0
-    launcher: str | dict[str, Any] = "inline"
-    workers: Rows = 2
-    slurm: dict[str, Any] = field(default_factory=dict)
     report: Literal["tables", "full"] = "tables"
     score: str = "oos/r2"
     lower_is_better: bool = False

@@ -91,7 +91,7 @@ def _limited(seconds: float | None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         raise RunnerError(
             f"sweep.timeout: {seconds:g} s for a job in a thread, which cannot be interrupted; "
-            "allowed: null, or sweep.launcher=processes"
+            "allowed: null, or executor=processes"
         )
 
     def end(number: int, frame: object) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.executors.executor import Executor
@@ -38,6 +39,7 @@ class Dask(Executor):
     """
 
     tries = 1  # the scheduler has tried other workers
+    in_threads = True
 
     def __init__(self, workers: Rows = 2, address: str | None = None) -> None:
         self.workers = workers
@@ -47,13 +49,18 @@ class Dask(Executor):
         self.pool: Any = None
 
     @classmethod
-    def check(cls) -> None:
-        try:
-            import distributed  # noqa: F401
-        except ImportError:
-            raise SpecError(
-                "executor: dask needs distributed; pip install 'factor-runner[dask]'"
-            ) from None
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        if find_spec("distributed") is None:
+            raise SpecError("executor: dask needs distributed; pip install 'factor-runner[dask]'")
+
+    @classmethod
+    def reach(cls, settings: Mapping[str, Any]) -> str:
+        address = settings.get("address")
+        if address is None:
+            return ""
+        with _client(address) as client:
+            there = client.nthreads()
+        return "" if there else f"executor: no worker at {address} yet; waiting for one"
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         if self.pool is None:
@@ -87,19 +94,28 @@ class Dask(Executor):
         Raises:
             RunnerError: no scheduler of Dask answers at the address.
         """
-        from distributed import Client
-
         if self.address is None:
             self.cluster = _started(self.workers)
-        try:
-            self.client = Client(self.cluster or self.address, timeout=ANSWER, set_as_default=False)
-        except (OSError, ValueError) as error:
-            line = " ".join(str(error).split())
-            raise RunnerError(
-                f"executor.address: no scheduler of Dask at {self.address!r}: {line}; "
-                "allowed: the address of one that runs, or null to start one here"
-            ) from None
+        self.client = _client(self.address or self.cluster)
         self.pool = self.client.get_executor(pure=False)
+
+
+def _client(of: Any) -> Client:
+    """What speaks with the scheduler of a cluster, or at an address.
+
+    Raises:
+        RunnerError: no scheduler of Dask answers at the address.
+    """
+    from distributed import Client
+
+    try:
+        return Client(of, timeout=ANSWER, set_as_default=False)
+    except (OSError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise RunnerError(
+            f"executor.address: no scheduler of Dask at {of!r}: {line}; "
+            "allowed: the address of one that runs, or null to start one here"
+        ) from None
 
 
 def _started(workers: int) -> LocalCluster:

@@ -7,8 +7,9 @@ workers, where it lies.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -32,11 +33,13 @@ class Executor:
         here: whether calls run in this process, one at a time.
         tries: how often a call is given to a worker: again where the one before died.
         timeout: most seconds of a call, for executors that can end one; None: no limit.
+        in_threads: whether calls run in threads, which nobody can interrupt.
     """
 
     here: bool = False
     tries: int = 3
     timeout: float | None = None
+    in_threads: bool = False
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         """Call the function with these arguments soon, here or elsewhere."""
@@ -46,16 +49,28 @@ class Executor:
         """Nothing more is submitted; what waits may be dropped."""
 
     @classmethod
-    def check(cls) -> None:
-        """Refuse, before anything runs, what cannot be had on this machine; nothing.
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Refuse, before anything runs, what cannot be had with these settings; nothing.
 
         Raises:
             SpecError: one line each.
         """
 
+    @classmethod
+    def reach(cls, settings: Mapping[str, Any]) -> str:
+        """Refuse, before data are read, a cluster that does not answer; nothing.
+
+        Returns:
+            What is to be told of it; empty where there is nothing.
+
+        Raises:
+            RunnerError: it does not answer.
+        """
+        return ""
+
     def at_a_time(self) -> int:
         """How many calls run at a time, as far as is known now."""
-        return 1
+        return os.cpu_count() or 1
 
     def lost(self, error: BaseException) -> str:
         """Why a call ended that did not raise this error itself; empty where it did."""

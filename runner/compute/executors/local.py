@@ -24,6 +24,9 @@ class Inline(Executor):
 
     here = True
 
+    def at_a_time(self) -> int:
+        return 1
+
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
@@ -33,6 +36,9 @@ class Inline(Executor):
         else:
             future.set_result(result)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Nothing was started."""
 
     def results(self, function: Callable[[T], R], items: Iterable[T]) -> Generator[tuple[int, R]]:
         for position, item in enumerate(items):
@@ -45,6 +51,8 @@ class Threads(Executor):
     Args:
         workers: threads.
     """
+
+    in_threads = True
 
     def __init__(self, workers: Rows = 2) -> None:
         self.workers = workers

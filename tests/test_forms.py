@@ -91,7 +91,7 @@ def test_a_sweep_is_one_object_and_its_failures_are_told(
         *SMALL,
         "model.cov=HC0,HC1",
         "data.end=2016-12-31,1990-06-30",
-        "sweep.launcher=inline",
+        "executor=inline",
     ]
     assert main([*words, "--json"]) == 1
     out, err = capsys.readouterr()

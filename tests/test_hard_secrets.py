@@ -136,7 +136,7 @@ def test_a_rerun_takes_the_value_from_the_override_that_its_message_names(
 def test_a_sweep_goes_on_with_the_value_of_the_environment(
     tmp_path: Path, prices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = ("model.cov=HC0,HC1", "hydra.sweep.dir=outputs/sweeps/s", "sweep.workers=1")
+    named = ("model.cov=HC0,HC1", "hydra.sweep.dir=outputs/sweeps/s")
     assert call_cli(tmp_path, "-m", *FITTED, *named, OF_VARIABLE).code == 0
     assert_kept_nowhere(tmp_path)
     shutil.rmtree(tmp_path / "outputs" / "sweeps" / "s" / "1")

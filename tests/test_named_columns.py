@@ -231,7 +231,7 @@ def test_jobs_that_name_different_columns_share_one_reading(folder: Path, reads:
 
 def test_a_sweep_resumes_and_a_job_of_it_runs_again_with_the_same_data(folder: Path) -> None:
     place = "hydra.sweep.dir=outputs/sweeps/s"
-    words = ("-m", *SPEC, "features.x=book_equity,size", "sweep.launcher=inline", place)
+    words = ("-m", *SPEC, "features.x=book_equity,size", "executor=inline", place)
     done = call_cli(folder, *words)
     assert done.code == 0, done.err
     plan = json.loads((folder / "outputs/sweeps/s/plan.json").read_text())
@@ -253,7 +253,7 @@ def test_a_job_is_the_same_whatever_columns_other_jobs_name(folder: Path) -> Non
     keys = []
     for number, values in enumerate(("book_equity,size", "book_equity,size,sic")):
         place = f"hydra.sweep.dir=outputs/sweeps/s{number}"
-        words = ("-m", *SPEC, f"features.x={values}", "sweep.launcher=inline", place)
+        words = ("-m", *SPEC, f"features.x={values}", "executor=inline", place)
         done = call_cli(folder, *words)
         assert done.code == 0, done.err
         plan = json.loads((folder / f"outputs/sweeps/s{number}/plan.json").read_text())
@@ -396,7 +396,7 @@ def test_a_sweep_counts_trials_of_earlier_versions_on(folder: Path) -> None:
     earlier = family_key(report.spec, str(report.about["fingerprint"]))
     with sqlite3.connect(LEDGER) as book:
         book.execute("update trials set family = ?", (earlier,))
-    words = ("-m", *SPEC, COLUMNS % "sic: sic", "features.x=book_equity,size", "sweep.launcher=inline")  # fmt: skip
+    words = ("-m", *SPEC, COLUMNS % "sic: sic", "features.x=book_equity,size", "executor=inline")  # fmt: skip
     done = call_cli(folder, *words)
     assert done.code == 0, done.err
     now = family_key(report.spec, str(report.about["sample"]))

@@ -138,14 +138,14 @@ class Threads(ThreadPoolExecutor):
 
 
 class Deaf:
-    """A launcher that can only be shut down."""
+    """An executor that can only be shut down."""
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         pass
 
 
 class Broken(Deaf):
-    """A launcher that gives no future."""
+    """An executor that gives no future."""
 
     def submit(self, function, *arguments):
         return None
@@ -357,7 +357,7 @@ def test_an_executor_of_ones_own_runs_a_sweep_with_the_same_bits(folder: Path, c
     inline = metrics_of(folder)
     assert len(inline) == 4
     for target in ("own.parts.Threads", "concurrent.futures.ThreadPoolExecutor"):
-        launcher = f"sweep.launcher={{_target_: {target}, max_workers: 2}}"
+        launcher = f"executor={{_target_: {target}, max_workers: 2}}"
         again = [f"hydra.sweep.dir=outputs/sweeps/{target}", f"ledger={target}.db"]
         done = cli(*SHRINK, *again, launcher, "allow=[own,concurrent.futures]")
         assert done.code == 0, done.err
@@ -374,17 +374,17 @@ def test_a_search_of_ones_own_is_led_by_scores(folder: Path, cli) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["sweep.launcher={_target_: own.parts.Deaf}"], "Deaf has no method submit"),
-        (["sweep.launcher={_target_: own.parts.Walk}"], "Walk has no method submit and shutdown"),
-        (["sweep.launcher={workers: 2}"], "allowed: inline, processes, slurm, or a mapping"),
-        (["sweep.launcher={_target_: own.parts.Threads, max: 2}"], "sweep.launcher.max: 'max'"),
-        (["sweep.launcher={_target_: os.Deaf}"], "lies in no allowed module"),
+        (["executor={_target_: own.parts.Deaf}"], "Deaf has no method submit"),
+        (["executor={_target_: own.parts.Walk}"], "Walk has no method submit and shutdown"),
+        (["executor={workers: 2}"], "executor.workers: 'workers' is unknown"),
+        (["executor={_target_: own.parts.Threads, max: 2}"], "executor.max: 'max'"),
+        (["executor={_target_: os.Deaf}"], "lies in no allowed module"),
         (["sweep.search={_target_: own.parts.Walk}"], "Walk has no method propose"),
         (["sweep.search={_target_: own.parts.Down}"], "sweep.draws: given null"),
         (["sweep.search=gird"], "did you mean 'grid'?"),
     ],
 )
-def test_a_launcher_or_search_that_cannot_be_is_one_line_before_anything_runs(
+def test_an_executor_or_search_that_cannot_be_is_one_line_before_anything_runs(
     words: list[str], line: str, folder: Path, cli
 ) -> None:
     done = cli(*SHRINK, *words)
@@ -398,15 +398,15 @@ def test_a_launcher_or_search_that_cannot_be_is_one_line_before_anything_runs(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["sweep.launcher={_target_: own.parts.Broken}"], "submit gave NoneType"),
+        (["executor={_target_: own.parts.Broken}"], "submit gave NoneType"),
         (
-            ["sweep.launcher={_target_: own.parts.Threads}", "sweep.timeout=60"],
+            ["executor={_target_: own.parts.Threads}", "sweep.timeout=60"],
             "60 s for a job in a thread, which cannot be interrupted",
         ),
         (["sweep.search={_target_: own.parts.Odd}", "sweep.draws=3"], "Odd proposes"),
     ],
 )
-def test_a_launcher_or_search_that_fails_says_so_without_a_traceback(
+def test_an_executor_or_search_that_fails_says_so_without_a_traceback(
     words: list[str], line: str, folder: Path, cli
 ) -> None:
     done = cli(*SHRINK, SWEEP, *words)

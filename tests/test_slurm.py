@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import calls
+import numpy as np
 import pytest
 from starting import start
 from sweeping import (
@@ -26,6 +28,9 @@ from sweeping import (
     wait_for,
 )
 
+from runner.compute import Slurm
+from runner.errors import LostWorkerError
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 MISSING = [name for name in PROGRAMS if not shutil.which(name)]
 WHY = (
@@ -34,7 +39,7 @@ WHY = (
     else "only root can start Slurm's daemons"
 )
 needs_slurm = pytest.mark.skipif(bool(MISSING) or os.getuid() != 0, reason=WHY)
-ON = ("sweep.launcher=slurm", "+sweep.slurm.time=10", "allow=[awkward]")
+ON = ("executor=slurm", "executor.parameters.time=10", "allow=[awkward]")
 AWKWARD = '''
 import os, signal, subprocess, time
 from pathlib import Path
@@ -107,7 +112,7 @@ def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(
     assert (folder / "flag3").exists() and (folder / "flag5").exists()
     found = numbers(folder)
     assert all('"a/threads": 1.0' in text for text in found.values()), found
-    inline = ["sweep.launcher=inline", "ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
+    inline = ["executor=inline", "ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
     assert run(folder, "-m", *words, *inline)[0] == 0
     alone = {
         path.parent.name: path.read_text()
@@ -215,36 +220,56 @@ def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(
 @needs_slurm
 def test_what_slurm_refuses_is_one_line_and_starts_nothing(slurm, folder: Path) -> None:
     for word, line in {
-        "+sweep.slurm.partition=nowhere": "sweep.slurm: sbatch: error: Batch job submission failed: Invalid",
-        "+sweep.slurm.partitoin=debug": "sweep.slurm: 'partitoin' is unknown; allowed: account",
-        "+sweep.slurm.job_name=mine": "sweep.slurm: 'job_name' is unknown; allowed: account",
+        "executor.parameters.partition=nowhere": "executor: slurm: sbatch: error: Batch job submission failed: Invalid",
+        "executor.parameters.partitoin=debug": "executor.parameters: 'partitoin' is unknown; allowed: account",
+        "executor.parameters.job_name=mine": "executor.parameters: 'job_name' is unknown; allowed: account",
     }.items():
-        code, said = run(folder, "-m", "model.cov=HC0,HC1", *WORDS, "sweep.launcher=slurm", word)
+        code, said = run(folder, "-m", "model.cov=HC0,HC1", *WORDS, "executor=slurm", word)
         errors = [one for one in said.splitlines() if one.startswith("error: ")]
         assert code == 2 and len(errors) == 1 and line in errors[0], said
     assert not slurm_jobs()
 
 
+@needs_slurm
+def test_blocks_on_slurm_give_the_same_bits_and_a_lost_one_comes_again(
+    slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    lives = tmp_path / "lives"
+    lives.write_text("x")
+    items = [calls.Deadly(str(lives), value) for value in range(3)]
+    with Slurm(parameters={"time": 10}) as executor:
+        results = dict(executor.results(calls.moments, range(3)))
+        assert sorted(executor.results(calls.deadly, items)) == [(0, 0), (1, 1), (2, 2)]
+        with pytest.raises(LookupError, match="its own"):
+            list(executor.results(calls.fails, range(3)))
+        lives.write_text("x" * 20)
+        with pytest.raises(LostWorkerError, match=r"Slurm job \d+: it was killed or failed"):
+            list(executor.results(calls.deadly, items[:1]))
+    for seed in range(3):
+        np.testing.assert_array_equal(results[seed], calls.moments(seed), strict=True)
+    wait_for(lambda: not slurm_jobs())
+
+
 def test_without_slurm_there_is_one_line_and_no_directory(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    code, said = run(tmp_path, "-m", "model.cov=HC0,HC1", *WORDS, "sweep.launcher=slurm")
+    code, said = run(tmp_path, "-m", "model.cov=HC0,HC1", *WORDS, "executor=slurm")
     assert code == 2
     assert said == (
-        "error: sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm\n"
+        "error: executor: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm\n"
     )
     assert not sweep_of(tmp_path).exists()
 
 
 def test_without_submitit_there_is_one_line(monkeypatch) -> None:
     from runner.errors import SpecError
-    from runner.sweeps.settings import Sweep
-    from runner.sweeps.slurm import check
 
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(SpecError) as caught:
-        check(Sweep(launcher="slurm"))
+        Slurm.check({})
     assert caught.value.mistakes == (
-        "sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",
+        "executor: slurm needs submitit; pip install 'factor-runner[slurm]'",
     )
 
 
@@ -254,7 +279,7 @@ def plan_of(folder: Path, *jobs: Any) -> Any:
     from runner.sweeps.settings import Sweep
 
     nowhere: Any = {"tracking": {"uri": None}, "ledger": "ledger.db"}
-    return Plan(folder, Sweep(launcher="slurm"), (None, None, None), (), (), (), jobs, **nowhere)
+    return Plan(folder, Sweep(), (None, None, None), (), (), (), jobs, **nowhere)
 
 
 def lost(tmp_path: Path, told: int, state: str) -> tuple[list[int], list[int], str]:

@@ -125,7 +125,7 @@ def test_jobs_of_a_sweep_are_as_runs_of_their_own(sweep, tmp_path) -> None:
 def test_processes_give_the_same_bits(sweep) -> None:
     words = ["model.cov=nonrobust,HC1,HAC", "data.start=1960-01-31"]
     _, here, _ = sweep("here", *words, "ledger=one.db")
-    code, there, _ = sweep("there", *words, "ledger=two.db", "sweep.launcher=processes")
+    code, there, _ = sweep("there", *words, "ledger=two.db", "executor=processes")
     assert code == 0
     for one, other in zip(here.jobs, there.jobs, strict=True):
         for name in ("coefficients.csv", "metrics.json", "quality.csv"):
@@ -223,7 +223,7 @@ def test_fail_fast_stops(sweep) -> None:
 def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
     words = [
         *signals("seconds: 30", "seconds: 30, once: slept", "seconds: 0"),
-        f"sweep.launcher={launcher}",
+        f"executor={launcher}",
     ]
     code, plan, said = sweep("a", *words, "sweep.timeout=3", "sweep.retries=1")
     assert code == 1
@@ -234,7 +234,7 @@ def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
 def test_a_killed_process_fails_its_job_and_no_other(sweep) -> None:
     words = [
         *signals("kill: true", "kill: true, once: killed", "seconds: 0.2"),
-        "sweep.launcher=processes",
+        "executor=processes",
     ]
     code, plan, said = sweep("a", *words, "sweep.retries=1")
     assert code == 1
@@ -358,8 +358,8 @@ def test_same_specs_run_once(sweep) -> None:
             "model.cov has 2, model.by has 3",
         ),
         (["sweep.search=random", "model.cov=HC1,HC2"], "sweep.draws: given null"),
-        (["sweep.launcher=slrum", "model.cov=HC1,HC2"], "did you mean 'slurm'?"),
-        (["sweep.workers=0", "model.cov=HC1,HC2"], "sweep.workers"),
+        (["executor=slrum", "model.cov=HC1,HC2"], "did you mean 'slurm'?"),
+        (["executor=processes", "executor.workers=0", "model.cov=HC1,HC2"], "executor.workers"),
         (["model.cov=HC1,HC2", "sweep.retries=-1"], "sweep.retries: given -1"),
     ],
 )

@@ -30,8 +30,8 @@ JOBS = 6
 AFTER = 0.8  # most seconds from a job's end to the kill: about what two jobs take
 BEFORE = 4.0  # most seconds from the start to the kill, where no job has to have ended
 LAUNCHERS = {
-    "inline": ["sweep.launcher=inline"],
-    "processes": ["sweep.launcher=processes", "sweep.workers=2", "sweep.retries=1"],
+    "inline": ["executor=inline"],
+    "processes": ["executor=processes", "executor.workers=2", "sweep.retries=1"],
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.compute.cache import Bench
-from runner.errors import RunnerError
+from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import build
 from runner.sinks.job import compute
 from runner.sweeps.cache import bench_of
@@ -28,9 +28,19 @@ _KEPT = threading.local()  # the plan and the bench of a thread: no two threads 
 
 
 def own(directory: Path) -> tuple[Plan, Bench]:
-    """The plan, as it is written now, and the bench of a thread that works for the sweep there."""
+    """The plan, as it is written now, and the bench of a thread that works for the sweep there.
+
+    Raises:
+        SpecError: no plan is seen here.
+    """
     place = directory.resolve()
-    written = (place / PLAN).stat().st_mtime_ns
+    try:
+        written = (place / PLAN).stat().st_mtime_ns
+    except FileNotFoundError:
+        raise SpecError(
+            f"it does not see {str(place / PLAN)!r}; "
+            "allowed: a directory that every worker sees too"
+        ) from None
     if getattr(_KEPT, "of", None) != (place, written):
         plan = read(directory).refilled()
         _KEPT.parts = plan, bench_of(plan)

@@ -139,6 +139,7 @@ def _started(workers: int) -> LocalCluster:
 
 _AT = threading.Condition()
 _CALLS: dict[str, int] = {}  # directory -> calls of this process that run in it; one directory
+_HOME: list[str] = []  # where this process was before them; one directory
 
 
 def there(directory: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -162,7 +163,10 @@ def _directory(directory: str) -> Iterator[None]:
     """Work in the directory, as all threads of a process do: those for another one wait."""
     with _AT:
         _AT.wait_for(lambda: not _CALLS or directory in _CALLS)
-        _go_to(directory)
+        if not _CALLS:
+            home = os.getcwd()
+            _go_to(directory)
+            _HOME.append(home)
         _CALLS[directory] = _CALLS.get(directory, 0) + 1
     try:
         yield
@@ -170,7 +174,8 @@ def _directory(directory: str) -> Iterator[None]:
         with _AT:
             _CALLS[directory] -= 1
             if not _CALLS[directory]:
-                del _CALLS[directory]
+                _CALLS.clear()
+                os.chdir(_HOME.pop())
             _AT.notify_all()
 
 

@@ -20,6 +20,7 @@ from runner.schema.misfits import in_words
 WIDTH = 100  # of a line on the terminal
 COMMAND = "python -m runner"
 OTHERS = ("experiment", "sweep")  # groups whose options are no single function or class
+EVERY = (*GROUPS, "executor", *OTHERS)
 
 
 class Setting(NamedTuple):
@@ -41,7 +42,7 @@ class Comment(NamedTuple):
 
 def groups(composer: Composer) -> str:
     """Every group with its options, one line each."""
-    lines = [f"{group}: {', '.join(options_of(composer, group))}" for group in (*GROUPS, *OTHERS)]
+    lines = [f"{group}: {', '.join(options_of(composer, group))}" for group in EVERY]
     return "\n".join(
         [*lines, "", "python -m runner list GROUP, python -m runner help GROUP/OPTION"]
     )
@@ -53,7 +54,7 @@ def options(composer: Composer, group: str) -> str:
     Raises:
         SpecError: there is no such group.
     """
-    _check(group, (*GROUPS, *OTHERS), "list")
+    _check(group, EVERY, "list")
     names = options_of(composer, group)
     width = max(len(name) for name in names)
     lines = []
@@ -70,7 +71,7 @@ def option(composer: Composer, path: str) -> str:
         SpecError: there is no such group or option.
     """
     group, slash, name = path.partition("/")
-    _check(group, (*GROUPS, *OTHERS), "help")
+    _check(group, EVERY, "help")
     if not slash:
         return options(composer, group)
     known_options = options_of(composer, group)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
-from runner.compute.executors.local import Inline
 from runner.data.accounts.account import in_short
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.nodes import ASKED, kinds_of
+from runner.experiment.settings import executor_of
 from runner.features.asked import KEYS, by_settings, together
 from runner.panels.blocks import Recipe, build_in_blocks
 from runner.panels.building import build_panel
@@ -202,7 +202,9 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )
     home = market_on_disk / PANELS / digest(_panel_settings(experiment, market))
-    return build_in_blocks(market, recipe, home, Inline())
+    settings = experiment.settings
+    with executor_of(settings.executor, settings.allow) as executor:
+        return build_in_blocks(market, recipe, home, executor)
 
 
 def _panel_settings(experiment: Experiment, market: Market) -> list[Any]:

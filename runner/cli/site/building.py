@@ -21,7 +21,16 @@ from runner.sinks.markup import joined, pairs_of, tag
 PAGES = {
     "Start": ("tutorial", "hydra", "experiments", "sweeps", "python", "regression", "outputs"),
     "Your own": ("data", "files", "signals"),
-    "How to": ("funds", "quantiles", "volatility", "slurm", "mlflow", "tables", "replications"),
+    "How to": (
+        "funds",
+        "quantiles",
+        "volatility",
+        "executors",
+        "slurm",
+        "mlflow",
+        "tables",
+        "replications",
+    ),
     "To know": ("metrics", "inference", "audit", "validation", "verdict"),
     "Promises": ("performance", "reliability", "licences", "changelog"),
 }

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from runner.cli.catalogue import (
+    EVERY,
     OTHERS,
     by_default,
     comment_of,
@@ -19,7 +20,6 @@ from runner.cli.site.content import Page, anchor_of
 from runner.cli.site.described import Part, code, described, page_of, prose, settings_list
 from runner.data.joins.settings import OfAnySource
 from runner.experiment.nodes import resolve
-from runner.experiment.settings import GROUPS
 from runner.sinks.markup import Html, joined, tag
 from runner.sweeps.settings import Sweep
 
@@ -33,6 +33,7 @@ ABOUT = {
     "validation": "Which rows are held out, `validation=OPTION`.",
     "experiment": "A whole spec by its name, `experiment=OPTION`: options of the groups and "
     "settings of its own. Overrides beside it come last.",
+    "executor": "Who computes: the jobs of a sweep, `executor=OPTION`.",
     "sweep": "How `-m` varies and runs a spec, `sweep=OPTION`.",
 }
 NAMED = re.compile(r"_target_: ([\w.]+)")
@@ -41,7 +42,7 @@ DEFAULTS = re.compile(r"^defaults: \[(\w+)\]", flags=re.MULTILINE)
 
 def pages(composer: Composer) -> list[Page]:
     """A page for each group."""
-    return [_group(composer, group) for group in (*GROUPS, *OTHERS)]
+    return [_group(composer, group) for group in EVERY]
 
 
 def _group(composer: Composer, group: str) -> Page:

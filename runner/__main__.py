@@ -16,7 +16,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
@@ -176,7 +175,7 @@ def resume(words: Sequence[str]) -> int:
     --trust           though others wrote its plan: run the code and write the files that it names
     """
     from runner.cli.composition import Composer
-    from runner.cli.overrides import key_of
+    from runner.cli.of_verbs import going_on
     from runner.sweeps.plan import find, refuse_of_others
 
     parser = parser_of("resume")
@@ -189,12 +188,7 @@ def resume(words: Sequence[str]) -> int:
     plan = find(name)
     refuse_of_others(plan.directory, args.trust)
     composer = Composer(*plan.configs)
-    own = composer.places([*plan.fixed, *rest])[0] if rest else {"tracking": plan.tracking}
-    plan = replace(plan, tracking=own["tracking"])
-    if any(key_of(word).startswith("executor") for word in rest):
-        plan = replace(plan, executor=own["executor"])
-    plan = plan.refilled(own, rest)
-    plan.check_whole()
+    plan = going_on(plan, composer, rest)
     from runner.sweeps.conduct import conduct
 
     return conduct(plan, partial(composer.planned, plan), args.form)

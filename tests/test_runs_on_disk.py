@@ -95,3 +95,21 @@ def test_a_run_on_disk_is_that_in_memory(
             pd.read_parquet(expected.directory / "predictions.parquet"),
             check_exact=True,
         )
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+def test_blocks_have_the_same_bits_whoever_makes_them(
+    executor: str, firms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "NUMBERS", 2**11)
+    metrics = set()
+    for name in ("inline", executor):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "firms.parquet").symlink_to(firms / "firms.parquet")
+        words = ("experiment=none", *DATA, *FEATURES, *SETTINGS["Fama-MacBeth"])
+        beside = ("data.on_disk=true", "report=tables", f"executor={name}")
+        ended = call_cli(folder, *words, *beside)
+        assert ended.code == 0, ended.err
+        metrics.add((ended.directory / "metrics.json").read_text())
+    assert len(metrics) == 1

@@ -1,15 +1,18 @@
-"""What verbs take from their words: the data for `check`, the table and keys for `compare`."""
+"""What verbs take from their words: data for `check`, table and keys for `compare`, a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runner.cli.composition import Composer
+from runner.cli.overrides import key_of
 from runner.errors import SpecError
 from runner.experiment.spec import Data, build_data
 from runner.record.rundir import CHECKS
+from runner.sweeps.plan import Plan
 
 DIRECTORY = "hydra.run.dir"
 TABLE = "table."
@@ -68,3 +71,21 @@ def heat_of(given: str | None) -> tuple[str, str] | None:
     if not comma:
         raise SpecError(f"heat: given {given!r}; allowed: two keys, KEY1,KEY2")
     return down.strip(), across.strip()
+
+
+def going_on(plan: Plan, composer: Composer, overrides: Sequence[str]) -> Plan:
+    """The plan of a sweep as `resume` goes on with it: in which store, and who runs the rest.
+
+    Raises:
+        SpecError: overrides that do not compose; secrets that are not given again.
+    """
+    own: dict[str, Any] = {"tracking": plan.tracking}
+    if overrides:
+        own, _ = composer.places([*plan.fixed, *overrides])
+    changed = replace(plan, tracking=own["tracking"])
+    keys = [key_of(word).partition(".")[0] for word in overrides]
+    if "executor" in keys:
+        changed = replace(changed, executor=own["executor"])
+    whole = changed.refilled(own, overrides)
+    whole.check_whole()
+    return whole

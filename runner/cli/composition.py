@@ -43,7 +43,7 @@ from runner.cli.overrides import (
     refuse_varied,
     touches_open,
 )
-from runner.cli.resolved import allowed_modules, executor_of_sweep, resolved, sweep_of
+from runner.cli.resolved import allowed_modules, executor_of_sweep, resolved, sweep_of, unresolved
 from runner.cli.usage import HELP, flags
 from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import Experiment, build, chosen_options, mistakes
@@ -351,7 +351,7 @@ class Composer:
             config = self._compose(options, RunMode.RUN)
             values = [override for override in shared if override not in groups]
             ConfigLoaderImpl._apply_overrides_to_config(values, config)
-            self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
+            self.bases[key] = config, composed(_plain(deepcopy(config)), unresolved(config))
         return self.bases[key]
 
     @cached_property
@@ -441,12 +441,6 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         del config["hydra"]
         config.pop("sweep", None)  # how many are run says nothing of each
     return dict(with_on(emptied(resolved(config))))
-
-
-def _unresolved(config: DictConfig) -> dict[str, Any]:
-    """The spec as plain mappings, its interpolations as they are written."""
-    whole: Any = OmegaConf.to_container(config)
-    return {key: value for key, value in whole.items() if key not in ("hydra", "sweep")}
 
 
 def _of_sweep(override: str) -> bool:

@@ -76,6 +76,12 @@ def _marked(node: Any, by_name: Any) -> Any:
     return node
 
 
+def unresolved(config: DictConfig) -> dict[str, Any]:
+    """The spec as plain mappings, its interpolations as they are written."""
+    whole: Any = OmegaConf.to_container(config)
+    return {key: value for key, value in whole.items() if key not in ("hydra", "sweep")}
+
+
 def sweep_of(config: DictConfig) -> Sweep:
     """The settings of the sweep.
 

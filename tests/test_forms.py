@@ -112,7 +112,7 @@ def test_a_sweep_is_one_object_and_its_failures_are_told(
     assert capsys.readouterr() == ("", "")
     assert main(["compare", "--json"]) == 0
     again = only_object(capsys.readouterr().out)
-    assert again["leaderboard"] == found["leaderboard"] and again["verdict"] is None
+    assert again["leaderboard"] == found["leaderboard"] and again["verdict"] == found["verdict"]
 
 
 def test_a_rerun_and_an_audit_are_objects(capsys: pytest.CaptureFixture[str]) -> None:

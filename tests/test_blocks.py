@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -23,8 +24,9 @@ from runner.features.expressions import Expression
 from runner.features.functions import beta, change, field, momentum, volatility
 from runner.features.lookback import looks_back
 from runner.models import Regression
-from runner.panels import blocks
-from runner.panels.blocks import Recipe, build_in_blocks
+from runner.panels.blocks import building, dividing, making
+from runner.panels.blocks.building import build_in_blocks
+from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
 from runner.panels.numbers import stored as of_files
 from runner.panels.numbers.cells import Ragged, Stored
@@ -240,7 +242,7 @@ def test_blocks_of_any_size_make_the_panel_of_all_dates(
 ) -> None:
     if executor is Processes and numbers != 2**14:
         pytest.skip("processes take a second to start")
-    monkeypatch.setattr(blocks, "NUMBERS", numbers)
+    monkeypatch.setattr(dividing, "NUMBERS", numbers)
     market = market_of_rows()
     recipe = recipe_of()
     expected = build_panel(
@@ -264,25 +266,25 @@ def test_blocks_of_any_size_make_the_panel_of_all_dates(
 def test_a_killed_run_makes_only_what_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    monkeypatch.setattr(dividing, "NUMBERS", 2**12)
     market = market_of_rows()
     made: list[slice] = []
-    whole = blocks.part_of
+    whole = making.part_of
 
     def killed(market: Market, reach: Any, block: slice) -> Market:
         made.append(block)
-        if len(made) == 6:
+        if len(made) == 3:
             raise KeyboardInterrupt
         return whole(market, reach, block)
 
-    monkeypatch.setattr(blocks, "part_of", killed)
+    monkeypatch.setattr(making, "part_of", killed)
     with pytest.raises(KeyboardInterrupt):
         build_in_blocks(market, recipe_of(), tmp_path, Inline())
     before = len(made)
     panel = build_in_blocks(market, recipe_of(), tmp_path, Inline())
     again = made[before:]
     assert len(again) < len(panel.cells.files)
-    monkeypatch.setattr(blocks, "part_of", whole)
+    monkeypatch.setattr(making, "part_of", whole)
     expected = build_in_blocks(market, recipe_of(), tmp_path / "other", Inline())
     np.testing.assert_array_equal(panel.cells.held.X, expected.cells.held.X)
 
@@ -307,7 +309,7 @@ def own_step(cross: Any) -> np.ndarray:
 def test_a_feature_that_looks_back_further_than_it_says_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    monkeypatch.setattr(dividing, "NUMBERS", 2**12)
     recipe = recipe_of(features={"mine": forgetful})
     with pytest.raises(DataError, match=r"features\.mine: it changes where the data begin earlier"):
         build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
@@ -322,7 +324,7 @@ def running_mean(market: Market) -> pd.DataFrame:
 def test_rounding_of_a_running_sum_is_no_look_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "NUMBERS", 2**12)
+    monkeypatch.setattr(dividing, "NUMBERS", 2**12)
     market = market_of_rows()
     recipe = recipe_of(features={"mine": running_mean}, steps=[])
     panel = build_in_blocks(market, recipe, tmp_path, Inline())
@@ -334,3 +336,15 @@ def test_a_series_below_zero_too_often_stops_it(tmp_path: Path) -> None:
     recipe = recipe_of(allow_loss=0.001)
     with pytest.raises(DataError, match=r"features.rate: rate is zero or negative on 1 of its 300"):
         build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
+
+
+def test_panels_used_long_ago_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "MOST_BYTES", 1000)
+    old = tmp_path / "old"
+    recent = tmp_path / "recent"
+    for folder in (old, recent):
+        folder.mkdir()
+        (folder / "000000.rows").write_bytes(bytes(900))
+    os.utime(old, (0.0, 0.0))
+    build_in_blocks(market_of_rows(), recipe_of(), tmp_path / "new", Inline())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "recent"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Outcome, call_cli
 
-from runner.panels import blocks
+from runner.panels.blocks import dividing
 from runner.panels.numbers import stored
 
 NAMES, MONTHS = 60, 90
@@ -76,7 +76,7 @@ def test_a_run_on_disk_is_that_in_memory(
 ) -> None:
     words = [*SETTINGS[name], "report=tables", *([steps] if steps else [])]
     expected = ran(firms, *words, "data.on_disk=false")
-    monkeypatch.setattr(blocks, "NUMBERS", 2**11)
+    monkeypatch.setattr(dividing, "NUMBERS", 2**11)
     monkeypatch.setattr(stored, "AT_A_TIME", 2**13)
     monkeypatch.setattr(stored, "HELD", 2**14)
     done = ran(firms, *words, "data.on_disk=true")

@@ -18,7 +18,8 @@ from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.nodes import ASKED, kinds_of
 from runner.experiment.settings import executor_of
 from runner.features.asked import KEYS, by_settings, together
-from runner.panels.blocks import Recipe, build_in_blocks
+from runner.panels.blocks.building import build_in_blocks
+from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazily(
         "group_mean": "factors",
         "lagged_return": "functions",
         "long_short": "factors",
+        "looks_back": "lookback",
         "market_return": "functions",
         "momentum": "functions",
         "portfolio": "factors",

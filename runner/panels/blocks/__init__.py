@@ -1,0 +1,1 @@
+"""A panel by blocks of dates, in files: for data whose rows do not fit into memory."""

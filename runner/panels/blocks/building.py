@@ -1,0 +1,174 @@
+"""The panel of a market on disk, block by block.
+
+Each block has the rows before it that the longest look-back needs, and those after it that the
+target looks ahead, of the assets that are listed on any of them. A block that is there already is
+not made again: what was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.compute.executors.executor import Executor
+from runner.compute.memory import GIGABYTE
+from runner.data.attribution import Lost, causes, undefined
+from runner.data.market import Market
+from runner.data.notices import Dropped
+from runner.errors import DataError
+from runner.features.lookback import rows_before
+from runner.panels.blocks.dividing import blocks_of
+from runner.panels.blocks.making import Made, make_block, panel_of, part_of, rows_path
+from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
+from runner.panels.numbers.rowfiles import RowFile
+from runner.panels.numbers.stored import whole
+from runner.panels.numbers.usable import WEIGHT
+from runner.panels.panel import Panel
+from runner.progress import counted
+
+SAME = 1e-6  # how far running sums, as pandas takes them, may differ by where they begin
+MOST_BYTES = 20 * GIGABYTE  # of other panels of the same data
+IN_USE = 6 * 3600.0  # seconds after which nobody reads a panel that was opened
+
+
+def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Executor) -> Panel:
+    """The panel as `build_panel` makes it, its numbers in files of this folder.
+
+    Args:
+        folder: that every worker of the executor sees.
+        executor: makes the blocks.
+
+    Raises:
+        DataError: what needs all dates at once, one line each; a feature or target that the data
+            cannot give; no room on the disk.
+    """
+    reach = reach_of(market, recipe)
+    dates = market.dates
+    blocks = blocks_of(market, recipe, reach)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.utime(folder)
+    _make_room(folder)
+    _check_lookback(market, recipe, reach, blocks)
+    make = partial(make_block, market, recipe, reach, folder)
+    made_as_they_come = counted(executor.results(make, blocks), len(blocks), "blocks of dates made")
+    by_position = dict(made_as_they_come)
+    made = [by_position[position] for position in range(len(blocks))]
+    files = []
+    for block, of_block in zip(blocks, made, strict=True):
+        path = rows_path(folder, block)
+        files.append(
+            RowFile(path, block.start, np.array(of_block.starts), np.array(of_block.usable))
+        )
+    _stop_at_losses(market, recipe, made)
+    unit = target_of(market.at(np.arange(min(len(dates), FEW))), recipe).unit
+    cells = whole(files, recipe.layout, dates, market.fields.assets)
+    by_steps = _summed(line for of_block in made for line in of_block.by_steps)
+    reasons: Counter[str] = Counter()
+    for of_block in made:
+        reasons.update(of_block.unknown)
+    unknown = tuple(Dropped("panel cell", reason, n) for reason, n in reasons.items() if n)
+    return Panel(
+        dates=dates,
+        assets=market.assets,
+        names=list(recipe.features),
+        cells=cells,
+        horizon=reach.after,
+        groups=market.groups,
+        dropped=(*market.dropped, *by_steps, *unknown),
+        back=tuple(made[0].back),
+        notes=market.notes,
+        unknown=unknown,
+        unit=unit,
+    )
+
+
+def _make_room(folder: Path) -> None:
+    """Remove panels beside this one that were used longest ago, where all take too much.
+
+    Those used within the last hours may still be read by other processes, and stay.
+    """
+    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    used = {path: path.stat().st_mtime for path in others}
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in others}
+    excess = sum(sizes.values()) - MOST_BYTES
+    for path in sorted(others, key=lambda path: used[path]):
+        if excess <= 0 or used[path] > time.time() - IN_USE:
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        excess -= sizes[path]
+
+
+def _stop_at_losses(market: Market, recipe: Recipe, made: Sequence[Made]) -> None:
+    """Stop where a column needs positive levels of a series, and too many are not.
+
+    Raises:
+        DataError: one line each.
+    """
+    lost: dict[str, set[str]] = {}
+    for of_block in made:
+        for name, of_column in of_block.lost.items():
+            lost.setdefault(name, set()).update(of_column)
+    nowhere = np.empty(0, dtype=int)
+    mistakes = []
+    for cause in causes(market):
+        for name, series in lost.items():
+            if cause.column.kind == "series" and cause.column.name in series:
+                where = name if name in ("target", WEIGHT) else f"features.{name}"
+                everywhere = Lost(cause, "", nowhere, nowhere)
+                mistakes += undefined(where, [everywhere], market, recipe.allow_loss)
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _summed(lines: Any) -> list[Dropped]:
+    """The account of all blocks: lines with one reason are one."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for what, reason, count in lines:
+        rows[what, reason] += count
+    return [Dropped(what, reason, count) for (what, reason), count in rows.items()]
+
+
+def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequence[slice]) -> None:
+    """Whether rows in the middle are the same where the data begin still earlier.
+
+    Raises:
+        DataError: a feature uses more rows than it says, one line each.
+    """
+    middle = blocks[len(blocks) // 2].start
+    if not middle:
+        return
+    rows = slice(middle, min(middle + FEW, len(market.dates)))
+    as_said = panel_of(part_of(market, reach, rows), recipe, reach, rows)
+    longer = Reach(2 * reach.before + FEW, reach.after)
+    earlier = panel_of(part_of(market, longer, rows), recipe, longer, rows)
+    mistakes = []
+    for name in recipe.features:
+        if not _same_column(as_said, earlier, name):
+            mistakes.append(
+                f"features.{name}: it changes where the data begin earlier than the "
+                f"{rows_before(recipe.features[name]):,} rows before t that it says it looks back; "
+                "allowed: rows that do not depend on what is before (runner.features.looks_back)"
+            )
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _same_column(first: Panel, second: Panel, name: str) -> bool:
+    """Whether a feature is the same, up to rounding, in the cells of the assets of both."""
+    k = first.names.index(name)
+    at = pd.Index(second.assets).get_indexer(first.assets)  # where more dates are, no fewer assets
+    values = []
+    for panel in (first, second):
+        column = panel.cells.columns([k])[..., 0]
+        values.append(panel.cells.spread(column, absent=np.nan))
+    values[1] = values[1][:, at]
+    return np.allclose(values[0], values[1], rtol=SAME, atol=SAME, equal_nan=True)

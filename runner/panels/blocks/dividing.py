@@ -1,0 +1,71 @@
+"""Which dates each block has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.data.fields import LongColumn
+from runner.data.market import Market
+from runner.panels.blocks.recipe import Reach, Recipe
+
+NUMBERS = 2**25  # of the rows of a block, with those before and after it
+CELLS = 2**22  # (date x asset) of one column of a block
+CHUNK = 64  # dates that blocks are made of
+
+
+def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
+    """The dates of each block: as many as fit, the first at the first date.
+
+    Bounded are the rows, with all columns, and the cells (date x asset) of one column.
+    """
+    T = len(market.dates)
+    of_chunks = _chunks(market)
+    columns = len(recipe.features) + recipe.layout.numbers
+    around = reach.before + reach.after
+    blocks = []
+    start = 0
+    while start < T:
+        stop = start
+        while stop < T:
+            longer = min(stop + CHUNK, T)
+            known = slice(
+                max(start - reach.before, 0) // CHUNK, -(-(longer + reach.after) // CHUNK)
+            )
+            alive = np.count_nonzero(of_chunks.alive[known].any(axis=0))
+            cells = alive * (longer - start + around)
+            numbers = int(of_chunks.rows[known].sum()) * columns
+            # blocks that are short beside their look-back would compute everything many times
+            if longer - start > max(reach.before, CHUNK) and (cells > CELLS or numbers > NUMBERS):
+                break
+            stop = longer
+        blocks.append(slice(start, stop))
+        start = stop
+    return blocks
+
+
+class Chunks(NamedTuple):
+    """Which assets (chunks, N) are listed on some of CHUNK dates, and how many rows those have."""
+
+    alive: np.ndarray
+    rows: np.ndarray
+
+
+def _chunks(market: Market) -> Chunks:
+    """The chunks of dates of a market, the last of which may be shorter."""
+    T = len(market.dates)
+    count = -(-T // CHUNK)
+    alive = np.zeros((count, len(market.assets)), dtype=bool)
+    rows = np.zeros(count, dtype=np.int64)
+    column = next(iter(market.fields.columns.values()))
+    for first, stretch in column.stretches():
+        part = stretch.listings if isinstance(stretch, LongColumn) else None
+        if part is None:
+            alive[:] = True
+            rows[:] = CHUNK * len(market.assets)
+            break
+        chunk = (part.row + first) // CHUNK
+        alive[chunk, part.column] = True
+        rows += np.bincount(chunk, minlength=count)
+    return Chunks(alive, rows)

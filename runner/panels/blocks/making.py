@@ -1,0 +1,146 @@
+"""One block of a panel: made from the stretch of the data that it uses, and written to a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.data.fields import Listings
+from runner.data.market import Market
+from runner.data.notices import Blanked
+from runner.panels.blocks.recipe import Reach, Recipe
+from runner.panels.building import build_panel
+from runner.panels.numbers.cells import Ragged
+from runner.panels.numbers.rowfiles import write_rows
+from runner.panels.panel import Panel
+
+MISSING = "target is missing"
+
+
+class Made(NamedTuple):
+    """What is known of a block that was written.
+
+    Attributes:
+        starts: (dates + 1,) position of the first row of each date.
+        usable: (dates,) usable rows.
+        by_steps, unknown: the account of what was left out, reason -> cells.
+        lost: names of columns -> series whose levels are not above zero that cost them values.
+        back: as of a panel.
+    """
+
+    starts: list[int]
+    usable: list[int]
+    by_steps: list[list[Any]]
+    unknown: dict[str, int]
+    lost: dict[str, list[str]]
+    back: list[str]
+
+
+def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block: slice) -> Made:
+    """What is known of a block, which is written to the folder unless it is there."""
+    account = folder / f"{block.start:06}.json"
+    if account.exists() and rows_path(folder, block).exists():
+        return Made(**json.loads(account.read_text()))
+    part = part_of(market, reach, block)
+    panel = panel_of(part, recipe, reach, block)
+    cells = panel.cells
+    if not isinstance(cells, Ragged):
+        cells = _listed(panel)
+    own = np.arange(len(market.assets))[market.fields.assets.get_indexer(part.fields.assets)]
+    numbers = [cells.y]
+    if recipe.layout.weighted:
+        numbers.append(np.asarray(cells.weights))
+    if recipe.layout.raw:
+        numbers.append(cells.y if cells.raw is None else cells.raw)
+    numbers += list(cells.X.T)
+    write_rows(rows_path(folder, block), own[cells.listings.column], cells.valid, numbers)
+    made = _made(panel, cells, absent=len(market.assets) - len(part.assets))
+    fresh = account.with_name(f".{account.name}.{os.getpid()}.new")
+    fresh.write_text(json.dumps(made._asdict()))
+    fresh.replace(account)
+    return made
+
+
+def part_of(market: Market, reach: Reach, block: slice) -> Market:
+    """The data that a block is made of: its dates, those before and after, the assets on them."""
+    first = max(block.start - reach.before, 0)
+    last = min(block.stop + reach.after, len(market.dates))
+    part = market.at(np.arange(first, last))
+    alive = part.fields.alive()
+    part = part.of([part.assets[i] for i in alive])
+    blanked = [_within(cause, market, slice(first, last), alive) for cause in market.blanked]
+    return replace(part, blanked=tuple(cause for cause in blanked if len(cause.at)))
+
+
+def panel_of(part: Market, recipe: Recipe, reach: Reach, block: slice) -> Panel:
+    """The panel of the dates of a block."""
+    before = min(block.start, reach.before)
+    own = slice(before, before + block.stop - block.start)
+    return build_panel(
+        replace(part, dropped=(), notes=()),
+        recipe.features,
+        recipe.target,
+        recipe.steps,
+        recipe.weights,
+        allow_loss=1.0,  # what a series lacks is judged over all dates
+        own=own,
+    )
+
+
+def _within(cause: Blanked, market: Market, rows: slice, assets: np.ndarray) -> Blanked:
+    """The same values at their positions among these rows and assets (sorted positions)."""
+    if cause.column.kind != "field":
+        here = (cause.at >= rows.start) & (cause.at < rows.stop)
+        return cause._replace(at=cause.at[here] - rows.start)
+    row, asset = np.divmod(cause.at, len(market.assets))
+    here = (row >= rows.start) & (row < rows.stop) & np.isin(asset, assets)
+    column = np.searchsorted(assets, asset[here])
+    return cause._replace(at=(row[here] - rows.start) * len(assets) + column)
+
+
+def _listed(panel: Panel) -> Ragged:
+    """The rows of a block whose every cell is there."""
+    cube = panel.cells.cube
+    T, N = cube.shape
+    row = np.repeat(np.arange(T, dtype=np.int32), N)
+    column = np.tile(np.arange(N, dtype=np.int32), T)
+    listings = Listings(panel.dates, pd.Index(panel.assets), row, column)
+    return Ragged(
+        listings=listings,
+        y=cube.y.ravel(),
+        X=cube.X.reshape(T * N, -1),
+        valid=cube.valid.ravel(),
+        weights=None if cube.weights is None else cube.weights.ravel(),
+        raw=None if cube.raw is None else cube.raw.ravel(),
+    )
+
+
+def _made(panel: Panel, cells: Ragged, absent: int) -> Made:
+    """What is known of a block; `absent` assets of the data are not listed on its dates."""
+    unknown = {line.reason: int(line.rows) for line in panel.unknown}
+    unknown[MISSING] = unknown.get(MISSING, 0) + absent * len(panel.dates)
+    count = len(panel.dropped) - len(panel.unknown)
+    by_steps = [[line.what, line.reason, int(line.rows)] for line in panel.dropped[:count]]
+    lost: dict[str, list[str]] = {}
+    for name, losses in panel.by_rule.items():
+        causes_of_series = [loss.cause for loss in losses if loss.cause.column.kind == "series"]
+        if causes_of_series:
+            lost[name] = [cause.column.name for cause in causes_of_series]
+    return Made(
+        starts=cells.starts.tolist(),
+        usable=cells.usable_by_date().tolist(),
+        by_steps=by_steps,
+        unknown=unknown,
+        lost=lost,
+        back=list(panel.back),
+    )
+
+
+def rows_path(folder: Path, block: slice) -> Path:
+    return folder / f"{block.start:06}.rows"

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import DataError, RunnerError, SpecError
 from runner.record.secrets import write_kept
 from runner.record.untrusted import (
-    Check,
     checked,
+    checks,
     is_finite,
     is_mapping,
     is_moment,
@@ -44,21 +44,24 @@ LOCK = ".held"  # of a directory that is being written, the file that its writer
 CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
 REPLICATIONS = Path("outputs/replications")
 # what a run says of itself: all say the first, which were there from the first on
-ABOUT: dict[str, Check] = {
-    **dict.fromkeys(["name", "kind", "fingerprint", "code", "source"], is_text),
-    **dict.fromkeys(["started", "finished"], is_moment),
-    "overrides": is_texts,
-}
-ABOUT_OF_SOME: dict[str, Check] = {
-    **dict.fromkeys(["model", "validation", "commit", "job", "target"], is_text),
-    **dict.fromkeys(["errors", "no_influence"], is_text),
-    **dict.fromkeys(["reading", "leaks", "notes"], is_texts),
-    **dict.fromkeys(["chosen", "doubts"], is_text_by_name),
-    **dict.fromkeys(["calendar", "sample", "benchmark"], is_text),
-    "rows": is_mapping,
-    "horizon": is_whole,
-    "trains_on_later_rows": is_truth,
-}
+ABOUT = checks(
+    {
+        is_text: ["name", "kind", "fingerprint", "code", "source"],
+        is_moment: ["started", "finished"],
+        is_texts: ["overrides"],
+    }
+)
+CONVENTIONS = ["errors", "no_influence", "calendar", "sample", "benchmark"]
+ABOUT_OF_SOME = checks(
+    {
+        is_text: ["model", "validation", "commit", "job", "target", *CONVENTIONS],
+        is_texts: ["reading", "leaks", "notes"],
+        is_text_by_name: ["chosen", "doubts"],
+        is_mapping: ["rows"],
+        is_whole: ["horizon"],
+        is_truth: ["trains_on_later_rows"],
+    }
+)
 # columns of tables, each with whether its cells are numbers
 NUMBERS = ("estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high")
 COLUMNS = {

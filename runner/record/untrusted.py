@@ -6,7 +6,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -262,6 +262,14 @@ def with_all(path: Path, content: dict[str, Any], keys: Mapping[str, Check]) -> 
     if missing:
         raise DataError(f"{path}: no {', '.join(missing)}; allowed: as a run writes it")
     return checked(path, content, keys)
+
+
+def checks(keys_of: Mapping[Check, Sequence[str]]) -> dict[str, Check]:
+    """Key -> its check, of the keys that each check is for."""
+    by_key = {}
+    for check, keys in keys_of.items():
+        by_key.update(dict.fromkeys(keys, check))
+    return by_key
 
 
 def only(

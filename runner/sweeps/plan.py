@@ -25,7 +25,7 @@ from runner.record.rundir import SWEEPS, RunDirectory
 from runner.record.secrets import missing, places, refilled, said, without_secrets, write_kept
 from runner.record.signature import is_signed, signature_of
 from runner.record.untrusted import (
-    Check,
+    checks,
     is_finite,
     is_mapping,
     is_mappings,
@@ -48,36 +48,28 @@ PLAN = "plan.json"
 STATE = ".state"
 SIGNATURE = "signature"  # of all else that a plan holds
 MOST_PLAN = 2_000_000_000  # bytes of a plan: some kilobytes a job
-OF_PLAN: dict[str, Check] = {
-    **dict.fromkeys(["directory", "ledger"], is_text),
-    **dict.fromkeys(["settings", "tracking"], is_mapping),
-    **dict.fromkeys(["words", "fixed"], is_texts),
-    **dict.fromkeys(["axes", "jobs"], is_mappings),
-    "configs": is_texts_or_none,
-}
-OF_SOME_PLANS: dict[str, Check] = {
-    SIGNATURE: is_text,
-    "code": is_text,
-    "same": is_whole,
-    "asked": is_mapping,
-    "allow": is_texts,
-    "executor": is_mapping,
-}
-OF_JOB: dict[str, Check] = {
-    "number": is_whole,
-    **dict.fromkeys(["differs", "overrides"], is_texts),
-    "spec": is_mapping,
-}
-OF_SOME_JOBS: dict[str, Check] = {
-    **dict.fromkeys(["fingerprint", "key", "family"], is_text),
-    "chosen": is_text_by_name,
-}
-OF_AXIS: dict[str, Check] = {
-    "key": is_text,
-    "values": is_texts,
-    **dict.fromkeys(["low", "high"], is_finite),
-    "log": is_truth,
-}
+OF_PLAN = checks(
+    {
+        is_text: ["directory", "ledger"],
+        is_mapping: ["settings", "tracking"],
+        is_texts: ["words", "fixed"],
+        is_mappings: ["axes", "jobs"],
+        is_texts_or_none: ["configs"],
+    }
+)
+OF_SOME_PLANS = checks(
+    {
+        is_text: [SIGNATURE, "code"],
+        is_whole: ["same"],
+        is_mapping: ["asked", "executor"],
+        is_texts: ["allow"],
+    }
+)
+OF_JOB = checks({is_whole: ["number"], is_texts: ["differs", "overrides"], is_mapping: ["spec"]})
+OF_SOME_JOBS = checks({is_text: ["fingerprint", "key", "family"], is_text_by_name: ["chosen"]})
+OF_AXIS = checks(
+    {is_text: ["key"], is_texts: ["values"], is_finite: ["low", "high"], is_truth: ["log"]}
+)
 
 
 @dataclass(frozen=True)

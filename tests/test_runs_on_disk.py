@@ -101,7 +101,7 @@ def test_a_run_on_disk_is_that_in_memory(
 def test_blocks_have_the_same_bits_whoever_makes_them(
     executor: str, firms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "NUMBERS", 2**11)
+    monkeypatch.setattr(dividing, "NUMBERS", 2**11)
     metrics = set()
     for name in ("inline", executor):
         folder = tmp_path / name

@@ -375,3 +375,30 @@ def test_the_live_line_without_network_is_one_line(tmp_path: Path) -> None:
     done = run_cli(tmp_path, "experiment=capm", "data.pause=0.01", HTTPS_PROXY="http://127.0.0.1:9")
     assert (done.code, len(done.errors)) == (2, 1), done.err
     assert "no network" in done.errors[0]
+
+
+GOOD = {
+    "fingerprint": "0" * 64,
+    "resolved": {"start": "2020-01-01", "end": "2020-12-31"},
+    "rows": 1,
+    "fetched_at": "now",
+    "calendar": "the assets",
+    "tickers": {
+        "\x1b[31mX": {"first": "2020-06-01", "last": "2020-12-31", "rows": 1, "missing": 0}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [{"resolved": 1}, {"tickers": [1]}, {"tickers": {"X": {}}}, {"resolved": {"start": "x"}}],
+)
+def test_a_manifest_that_others_changed_is_one_line(altered: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="manifest of the snapshot is not whole; fetch again"):
+        describe({**GOOD, **altered})
+
+
+def test_a_manifest_moves_no_cursor() -> None:
+    lines = describe(GOOD)
+    assert any("\\x1b[31mX" in line for line in lines)
+    assert all(line.isprintable() for line in lines)

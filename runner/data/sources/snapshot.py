@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError
+from runner.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +189,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_bytes())
         int(manifest["fingerprint"], 16)
         return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"data: {str(path)!r} is not a whole manifest; {AGAIN}") from error
 
 
@@ -265,7 +266,19 @@ def _lacks(covered: Mapping[str, Any], calendar: str) -> str:
 
 
 def describe(manifest: Mapping[str, Any]) -> list[str]:
-    """Lines for people: one for the snapshot, one for each ticker with less than all rows."""
+    """Lines for people: one for the snapshot, one for each ticker with less than all rows.
+
+    Raises:
+        DataError: others wrote it, or changed it.
+    """
+    try:
+        return list(map(shown, _described(manifest)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"data: the manifest of the snapshot is not whole; {AGAIN}") from error
+
+
+def _described(manifest: Mapping[str, Any]) -> list[str]:
+    """The same lines, names as they are."""
     start = manifest["resolved"]["start"]
     end = manifest["resolved"]["end"]
     size = f"{len(manifest['tickers'])} tickers, {manifest['rows']} rows, {start} to {end}"

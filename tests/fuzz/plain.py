@@ -210,12 +210,15 @@ class Plain:
         """Every cell with all its numbers, by date, then asset."""
         close, signal, size = self.tables
         columns = []
+        others = []  # which a sweep asks to be known too: its jobs compare on common rows
         for name in self.features:
             column = FEATURES[name].by_pandas(close, signal, size)
             for step in self.steps:
                 column = STEPS[step](column)
             if not self.regressors or name in self.regressors:
                 columns.append(column)
+            elif self.swept:
+                others.append(column)
         if self.target == "same_period_return":
             target = close / close.shift(1) - 1.0
         else:
@@ -223,6 +226,7 @@ class Plain:
         if self.weekly:
             ends = close.groupby(pd.Grouper(freq="W")).apply(lambda week: week.index[-1])
             columns = [column.loc[ends] for column in columns]
+            others = [column.loc[ends] for column in others]
             prices, size = close.loc[ends], size.loc[ends]
             target = prices.shift(-self.ahead) / prices - 1.0
         if self.target == "up":
@@ -233,7 +237,10 @@ class Plain:
         y = target.to_numpy().ravel()
         date, asset = np.divmod(np.arange(target.size), self.assets)
         rows = Rows(np.column_stack(stacked), y, size.to_numpy().ravel(), date, asset)
-        return rows.of(np.isfinite(rows.x).all(axis=1) & np.isfinite(y))
+        known = np.isfinite(rows.x).all(axis=1) & np.isfinite(y)
+        for column in others:
+            known &= np.isfinite(column.to_numpy().ravel())
+        return rows.of(known)
 
     def units(self, rows: Rows) -> dict[str, Rows]:
         """The rows of each regression by its unit; "" of all."""

@@ -112,7 +112,8 @@ def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(
     assert (folder / "flag3").exists() and (folder / "flag5").exists()
     found = numbers(folder)
     assert all('"a/threads": 1.0' in text for text in found.values()), found
-    inline = ["executor=inline", "ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
+    words = [*varied(kill=3, cancel=5), WORDS[0], WORDS[1], "allow=[awkward]"]
+    inline = ["ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
     assert run(folder, "-m", *words, *inline)[0] == 0
     alone = {
         path.parent.name: path.read_text()

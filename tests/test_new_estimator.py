@@ -12,7 +12,8 @@ import statsmodels.api as sm
 
 import runner
 from runner.errors import SpecError
-from runner.estimators.estimation import Estimates, design, nothing, robust
+from runner.estimators.estimates import Estimates, nothing
+from runner.estimators.estimation import design, robust
 from runner.estimators.settings import ESTIMATORS, Behind
 from runner.estimators.standard_errors import Estimated
 from runner.models.regression import Regression

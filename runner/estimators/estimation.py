@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import fdtrc
 
 from runner.errors import DataError, listed
+from runner.estimators.estimates import Estimates, nothing
 from runner.estimators.pools import AnyPool, pool_of
 from runner.estimators.standard_errors import ERRORS, Estimated, own
 from runner.numerics.covariance import default_lags
@@ -20,7 +21,7 @@ from runner.numerics.moments import of_units, together, with_zeros
 from runner.numerics.normal_equations import solve_moments
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
-from runner.panels.finding import Finding
+from runner.panels.numbers.cells import Stored
 from runner.panels.panel import Panel
 from runner.panels.spells import of_owners
 from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
@@ -30,67 +31,6 @@ if TYPE_CHECKING:
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
 Covariance = Callable[[int], Estimated]  # of a number of lags
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """What was estimated of U units with k terms; NaN where there is nothing, with the reason.
-
-    The arrays are filled unit by unit while the units are estimated, and not after that.
-
-    Attributes:
-        units: the U units.
-        b: (U, k) estimates; V: (U, k, k) their covariance; df: (U,) degrees of freedom of its t.
-        n, ssr, tss: (U,) rows, sums of squares of the residuals and of the target.
-        f_stat, f_p: (U,) test that every slope is zero, under V.
-        lags: (U,) lags of V, NaN where it has none.
-        zeroed: (U,) negative eigenvalues of V that were set to zero, see
-            `runner.estimators.clusters.positive`.
-        reason: why a unit lacks estimates or errors, else empty.
-        absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them,
-            None without.
-        asset_effects, date_effects, label_effects: as in `runner.models.fit.Fit`.
-        likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,)
-            what the weights of the rows add to that.
-        tss_mean: (U,) sums of squares of the target about its mean where `tss` is about zero, as it
-            is without a constant; None where `tss` is about the mean.
-        findings: what the estimator has to tell beyond these.
-    """
-
-    units: list[Unit]
-    b: np.ndarray
-    V: np.ndarray
-    df: np.ndarray
-    n: np.ndarray
-    ssr: np.ndarray
-    tss: np.ndarray
-    f_stat: np.ndarray
-    f_p: np.ndarray
-    lags: np.ndarray
-    zeroed: np.ndarray
-    reason: list[str] = field(default_factory=list)
-    absorbed: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    tss_within: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
-    asset_effects: np.ndarray | None = None
-    date_effects: np.ndarray | None = None
-    label_effects: dict[str, np.ndarray] = field(default_factory=dict)
-    likelihood: np.ndarray | None = None
-    weight_term: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    tss_mean: np.ndarray | None = None
-    findings: Mapping[str, Finding] = field(default_factory=dict)
-
-    @property
-    def estimated(self) -> np.ndarray:
-        """(U,) whether a unit has estimates."""
-        return np.isfinite(self.b).all(axis=1)
-
-    def without_estimates(self, u: int, reason: str) -> None:
-        """Unit u has no estimates, for this reason; those that it had are taken back."""
-        self.reason[u] = reason
-        self.b[u] = np.nan
-        self.ssr[u] = np.nan
-        self.f_stat[u] = np.nan
-        self.f_p[u] = np.nan
 
 
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
@@ -104,9 +44,22 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     from_rows = model.cov != "nonrobust" and model.by in (ASSET, DATE)
     if model.constant and not from_rows and panel.usable_by_date[rows].any():
         solved = _from_moments(estimates, model, panel, rows)
-    for u in np.flatnonzero(~solved):
-        _row_by_row(estimates, int(u), model, panel)
+    for some, part in _with_rows(panel, model.by, np.flatnonzero(~solved)):
+        for u in some:
+            _row_by_row(estimates, int(u), model, part)
     return estimates
+
+
+def _with_rows(
+    panel: Panel, by: str | None, some_units: np.ndarray
+) -> Iterator[tuple[np.ndarray, Panel]]:
+    """Units, and the panel that has their rows: of assets in files, as many as memory holds."""
+    cells = panel.cells
+    if by != ASSET or not isinstance(cells, Stored):
+        yield some_units, panel
+        return
+    for assets, rows in cells.by_assets(some_units):
+        yield assets, replace(panel, cells=rows)
 
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
@@ -139,26 +92,6 @@ def design(
     constants = int(constant)
     ones = np.ones((len(X), constants))
     return np.concatenate([ones, X, member[i]], axis=1)
-
-
-def nothing(group: list[Unit], k: int) -> Estimates:
-    """No estimates of any unit yet."""
-    U = len(group)
-    return Estimates(
-        units=group,
-        b=np.full((U, k), np.nan),
-        V=np.full((U, k, k), np.nan),
-        df=np.full(U, np.nan),
-        n=np.full(U, np.nan),
-        ssr=np.full(U, np.nan),
-        tss=np.full(U, np.nan),
-        f_stat=np.full(U, np.nan),
-        f_p=np.full(U, np.nan),
-        lags=np.full(U, np.nan),
-        zeroed=np.zeros(U, dtype=int),
-        reason=[""] * U,
-        weight_term=np.zeros(U),
-    )
 
 
 def _from_moments(

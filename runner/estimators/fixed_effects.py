@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import fdtrc
 
-from runner.estimators.estimation import (
-    EXACT,
-    Estimates,
-    covariance_of,
-    nothing,
-    regressors,
-    robust,
-    weights_of,
-)
+from runner.estimators.estimates import Estimates, nothing
+from runner.estimators.estimation import EXACT, covariance_of, regressors, robust, weights_of
 from runner.estimators.pools import Pool
 from runner.estimators.settings import BY_DATE
 from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside

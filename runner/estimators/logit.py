@@ -19,7 +19,8 @@ from scipy.special import chdtrc, entr, expit
 
 from runner.errors import DataError
 from runner.estimators.clusters import positive
-from runner.estimators.estimation import Estimates, design, nothing, robust
+from runner.estimators.estimates import Estimates, nothing
+from runner.estimators.estimation import design, robust
 from runner.estimators.separation import orthonormal, refuse_separated
 from runner.estimators.standard_errors import ERRORS, Estimated
 from runner.numerics.inference import inference

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import DataError, EstimationError, listed
-from runner.estimators.estimation import EXACT, Estimates, wald_test
+from runner.estimators.estimates import Estimates
+from runner.estimators.estimation import EXACT, wald_test
 from runner.numerics.covariance import long_run, projected
 from runner.numerics.inference import infer, inference
 from runner.numerics.restrictions import Restriction, hypothesis, names_in, restriction

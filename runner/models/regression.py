@@ -20,7 +20,7 @@ from runner.models.model import Model, chosen_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.estimators.estimation import Estimates
+    from runner.estimators.estimates import Estimates
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
     from runner.panels.spells import Spells

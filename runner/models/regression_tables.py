@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import DataError
-from runner.estimators.estimation import Estimates, weighted
+from runner.estimators.estimates import Estimates
+from runner.estimators.estimation import weighted
 from runner.estimators.settings import ESTIMATORS
 from runner.estimators.standard_errors import ERRORS
 from runner.models.fit import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.errors import DataError
-from runner.estimators.estimation import Estimates, nothing
+from runner.estimators.estimates import Estimates, nothing
 from runner.estimators.penalised.penalty import Curve, finding, grid, largest, strength
 from runner.estimators.penalised.reductions import Cells, Lost, Reductions, Sums, reductions
 from runner.estimators.penalised.ridge import ridge_of_units

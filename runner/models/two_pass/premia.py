@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from runner.errors import DataError, listed
-from runner.estimators.estimation import Estimates, nothing
+from runner.estimators.estimates import Estimates, nothing
 from runner.models.two_pass.slopes import slopes, solve, with_constant
 from runner.numerics.covariance import long_run
 from runner.numerics.inference import Wald

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import listed
-from runner.estimators.estimation import Estimates, nothing
+from runner.estimators.estimates import Estimates, nothing
 from runner.models.fit import HYPOTHESES, coefficient_table, quality_table
 from runner.models.two_pass.premia import Errors, Passes, covariance_of_mean
 from runner.numerics.inference import inference

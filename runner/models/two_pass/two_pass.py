@@ -15,7 +15,7 @@ from runner.schema.settings import Count, Rows, Share
 from runner.text import count, number
 
 if TYPE_CHECKING:
-    from runner.estimators.estimation import Estimates
+    from runner.estimators.estimates import Estimates
     from runner.models.fit import Fit
     from runner.models.two_pass.premia import Passes
     from runner.panels.panel import Panel

@@ -117,9 +117,10 @@ class Ragged:
             IndexError: a cell is not listed.
         """
         position = t.astype(np.int64) * self.shape[1] + i
-        place = np.searchsorted(self.listings.position, position)
-        nearest = np.append(self.listings.position, -1)[place]
-        if not np.array_equal(nearest, position):
+        listed = self.listings.position
+        place = np.searchsorted(listed, position)
+        beyond = len(place) > 0 and place.max() >= len(listed)
+        if beyond or not np.array_equal(listed[place], position):
             raise IndexError("a cell without a row is asked for")
         return place
 
@@ -137,6 +138,12 @@ class Ragged:
     def by_asset(self) -> np.ndarray:
         """(n,) positions of the rows by asset, then date."""
         return np.argsort(self.listings.column, kind="stable")
+
+    @cached_property
+    def starts_of_assets(self) -> np.ndarray:
+        """(N + 1,) place in `by_asset` of the first row of each asset, and the number of rows."""
+        rows = np.bincount(self.listings.column, minlength=self.shape[1])
+        return np.append(0, np.cumsum(rows))
 
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
@@ -167,6 +174,13 @@ class Ragged:
             return of_rows
         part = of_rows.listings.of(assets)
         return of_rows._taken(part.listings, part.kept)
+
+    def rows_at(self, mask: np.ndarray) -> Ragged:
+        """Those of the rows where a mask (n,) is True, with the positions of all assets."""
+        listings = self.listings
+        column = listings.column[mask]
+        own = Listings(listings.dates, listings.assets, listings.row[mask], column)
+        return self._taken(own, mask)
 
     def _taken(self, listings: Listings, selection: slice | np.ndarray) -> Ragged:
         """The numbers of some of the rows, which are those listings."""
@@ -228,9 +242,20 @@ class Ragged:
 
     def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
+        if len(assets) == 1:
+            return self._usable_of_asset(rows, int(assets[0]))
         part = self.of(rows, assets)
         used = np.flatnonzero(part.valid)
         return rows[part.listings.row[used]], assets[part.listings.column[used]]
+
+    def _usable_of_asset(self, rows: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same of one asset; only its own rows are looked at."""
+        first, last = self.starts_of_assets[i : i + 2]
+        own = self.by_asset[first:last]
+        t = self.listings.row[own[self.valid[own]]]
+        if len(rows) < self.shape[0]:
+            t = t[np.isin(t, rows)]
+        return t, np.full(len(t), i)
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""

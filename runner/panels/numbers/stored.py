@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from runner.data.fields import Listings
-from runner.numerics.variation import FirstValues, few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import copied, joined
+from runner.panels.numbers.over_assets import few_values_in, means_of_assets, sums_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
@@ -30,6 +30,7 @@ from runner.panels.numbers.selections import (
 )
 
 AT_A_TIME = 2**26  # bytes of rows that are read at a time
+OF_ASSETS = 2**29  # bytes of the rows of assets that are held at a time, read over all dates
 HELD = 2**28  # bytes of a part that is held in memory as it is taken
 
 
@@ -235,9 +236,32 @@ class Stored:
 
     def of(self, rows: np.ndarray, assets: np.ndarray) -> Ragged | Stored:
         """Those of the dates at these positions and of the assets at those, each once."""
+        part = self.at(rows)
         if are_all(assets, self.shape[1]):
-            return self.at(rows)
-        return self.held.of(rows, assets)
+            return part
+        every = np.arange(len(rows))
+        if isinstance(part, Ragged):
+            return part.of(every, assets)
+        memory.refuse_rows(int(self.rows_of_assets[assets].sum()), self.row_bytes)
+        return joined([held.of(np.arange(held.shape[0]), assets) for _, held in part.stretches()])
+
+    @cached_property
+    def rows_of_assets(self) -> np.ndarray:
+        """(N,) listed cells of each asset."""
+        rows = np.zeros(self.shape[1], dtype=np.intp)
+        for _, part in self.of_features(()).stretches():
+            rows += np.bincount(part.listings.column, minlength=len(rows))
+        return rows
+
+    def by_assets(self, assets: np.ndarray) -> Iterator[tuple[np.ndarray, Ragged]]:
+        """Some of these assets at a time, and all their rows, with the positions of all assets."""
+        until = np.cumsum(self.rows_of_assets[assets]) * self.row_bytes
+        edges = np.flatnonzero(np.diff(until // OF_ASSETS)) + 1
+        for some in np.split(assets, edges):
+            chosen = np.zeros(self.shape[1], dtype=bool)
+            chosen[some] = True
+            parts = [part.rows_at(chosen[part.listings.column]) for _, part in self.stretches()]
+            yield some, joined(parts)
 
     def columns(self, positions: Sequence[int]) -> np.ndarray:
         """The features (n, k) at these positions."""
@@ -249,37 +273,13 @@ class Stored:
 
     def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) usable cells of each asset, and the sum of what is scored in them."""
-        N = self.shape[1]
-        count = np.zeros(N, dtype=np.intp)
-        total = np.zeros(N)
-        for _, part in self.of_features(()).stretches():
-            scored = part.y if part.raw is None else part.raw
-            asset = part.listings.column[part.valid]
-            count += np.bincount(asset, minlength=N)
-            np.add.at(total, asset, scored[part.valid])  # one by one, as over all rows at once
-        return count, total
+        return sums_of_assets(self.of_features(()).stretches(), self.shape[1])
 
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
         targets = self.of_features(())
-        N = self.shape[1]
-        early = FirstValues(N)
-        for _, part in targets.stretches():
-            early.add(part.y[part.valid], part.listings.column[part.valid])
-        candidate = np.zeros(N, dtype=bool)
-        candidate[early.few()] = True
-        if not candidate.any():
-            return {}
-        values = []
-        assets = []
-        for _, part in targets.stretches():
-            chosen = part.valid & candidate[part.listings.column]
-            values.append(part.y[chosen])
-            assets.append(part.listings.column[chosen])
-        asset = np.concatenate(assets)
-        order = np.argsort(asset, kind="stable")
-        return few_values_of(np.concatenate(values)[order], asset[order], N)
+        return few_values_in(targets.stretches, self.shape[1])
 
     def used_on(self, dates: np.ndarray) -> Stored:
         """The same with cells usable on these dates (T,) alone."""
@@ -314,17 +314,8 @@ class Stored:
             return of_all
         if per == "date":
             return self._point_of_dates(columns, of_all)
-        N = self.shape[1]
-        count = np.zeros(N, dtype=np.intp)
-        total = np.zeros((len(columns) + 1, N))
-        for _, part in self.of_features(columns).stretches():
-            used = np.flatnonzero(part.valid)
-            asset = part.listings.column[used]
-            count += np.bincount(asset, minlength=N)
-            for sums, values in zip(total, (*part.X.T, part.y), strict=True):
-                np.add.at(sums, asset, values[used])
-        of_assets = total.T / np.maximum(count, 1)[:, None]
-        return np.where(count[:, None] > 0, of_assets, of_all)
+        of_features = self.of_features(columns)
+        return means_of_assets(of_features.stretches(), of_all, self.shape[1])
 
     def _point_of_all(self, columns: Sequence[int]) -> np.ndarray:
         """The mean (1, 1, P - 1) of some usable cells, evenly spread."""

@@ -725,6 +725,7 @@ def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[st
     }
     assert {path.name for path in (made.place / "report").iterdir()} == files
     for words in (
+        ["./outputs/sweeps/made/0"],  # a run
         ["maid"],
         ["--term", "z"],
         ["--score", "z"],

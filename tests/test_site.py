@@ -226,3 +226,11 @@ def test_no_page_is_wider_than_the_window(width: int, site: Path) -> None:
         for path in sorted(site.iterdir()):
             tab.goto(path.as_uri())
             assert tab.evaluate(LOOK) == {"over": 0, "cut": []}, path.name
+
+
+def test_the_index_reaches_every_setting_metric_verb_and_error(site: Path) -> None:
+    text = (site / "names.html").read_text(encoding="utf-8")
+    for name in ("oos/r2", "cov_lags", "DataError", "HAC", "purge", "zscore(x, n)"):
+        assert f"<dt>{name}</dt>" in text, name
+    for verb in VERBS:
+        assert f"python -m runner {verb}" in text

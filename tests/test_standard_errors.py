@@ -15,7 +15,16 @@ from runner.analyses.estimates.by_asset import lags_of
 from runner.errors import UnknownNameError
 from runner.estimators.clusters import positive
 from runner.estimators.settings import RegressionSettings
-from runner.estimators.standard_errors import ERRORS, Covariance, Errors, OwnCovariance, own, where
+from runner.estimators.standard_errors import (
+    ERRORS,
+    OTHER_NAMES,
+    Covariance,
+    Errors,
+    OwnCovariance,
+    check_errors,
+    own,
+    where,
+)
 from runner.experiment.advice import advice, allowed
 from runner.models.regression import Regression
 from runner.numerics.least_squares import Solution
@@ -222,3 +231,12 @@ def test_a_logit_by_two_ways_is_adjusted_likewise() -> None:
         made.V, vectors @ np.diag(values.clip(0.0)) @ vectors.T, rtol=1e-9, atol=1e-12
     )
     assert made.zeroed == int((values < 0.0).sum()) > 0
+
+
+@pytest.mark.parametrize("name", ["newey-west", "NW", "White", "OLS", "clustered"])
+def test_a_name_of_the_literature_leads_to_ours(name: str) -> None:
+    with pytest.raises(
+        UnknownNameError, match=f"it is '{OTHER_NAMES[name.casefold().replace('-', '_')]}' here"
+    ):
+        check_errors(name)
+    assert set(OTHER_NAMES.values()) <= set(ERRORS)

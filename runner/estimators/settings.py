@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from runner.errors import UnknownNameError, unknown
-from runner.estimators.standard_errors import ERRORS, Covariance, Kind, where
+from runner.estimators.standard_errors import ERRORS, Covariance, Kind, unknown_errors, where
 from runner.schema.settings import (
     Components,
     Count,
@@ -183,7 +183,7 @@ def conflicts(model: RegressionSettings) -> list[str]:
 def _of_errors(model: RegressionSettings) -> list[str]:
     """Covariances with lags, clusters and kinds of regression that they cannot go with."""
     if model.cov not in ERRORS:
-        return [f"cov: {unknown(model.cov, ERRORS)}"]
+        return [f"cov: {unknown_errors(model.cov)}"]
     errors = ERRORS[model.cov]
     given = f"cov={model.cov}"
     mistakes = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any, Literal, NamedTuple
 
-from runner.errors import UnknownNameError, unknown
+from runner.errors import UnknownNameError, listed, unknown
 
 Kind = Literal["asset", "date", "pooled"]  # a regression over time, over assets, or over both
 
@@ -187,6 +187,29 @@ def own(name: str) -> Callable[[Any, int], Any]:
     return covariance
 
 
+OTHER_NAMES = {
+    "ols": "nonrobust",
+    "iid": "nonrobust",
+    "homoskedastic": "nonrobust",
+    "classical": "nonrobust",
+    "white": "HC0",
+    "robust": "HC1",
+    "newey_west": "HAC",
+    "nw": "HAC",
+    "clustered": "cluster",
+    "petersen": "cluster",
+    "dk": "driscoll_kraay",
+}  # of the literature and of other programs, in small letters
+
+
+def unknown_errors(name: str) -> str:
+    """That this name is none of ERRORS, and which it is here where others call one so."""
+    folded = name.casefold().replace("-", "_")
+    if folded not in OTHER_NAMES:
+        return unknown(name, ERRORS)
+    return f"{name!r} is unknown; allowed: {listed(ERRORS)}; it is {OTHER_NAMES[folded]!r} here"
+
+
 def check_errors(name: str) -> None:
     """A name of ERRORS.
 
@@ -194,7 +217,7 @@ def check_errors(name: str) -> None:
         UnknownNameError: there is none of that name.
     """
     if name not in ERRORS:
-        raise UnknownNameError(unknown(name, ERRORS))
+        raise UnknownNameError(unknown_errors(name))
 
 
 def check_own_errors(name: str) -> None:

@@ -362,6 +362,9 @@ def read(directory: Path) -> Plan:
     """
     path = directory / PLAN
     if not path.exists():
+        if (directory / "spec.yaml").exists():
+            table = directory / "tables/regression.tex"
+            raise SpecError(f"sweep: {str(directory)!r} is a run, whose table is {table}")
         sweeps = [path.parent.name for path in directory.parent.glob(f"*/{PLAN}")]
         sweeps.sort(reverse=True)
         known = unknown(directory.name, sweeps) if sweeps else "there is none"

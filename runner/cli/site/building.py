@@ -10,7 +10,7 @@ from pathlib import Path
 import runner
 from runner import __version__
 from runner.cli.composition import Composer
-from runner.cli.site import reference
+from runner.cli.site import index, reference
 from runner.cli.site.content import Page
 from runner.cli.site.layout import HOME, framed
 from runner.cli.site.markdown import page_of
@@ -19,7 +19,16 @@ from runner.sinks.markup import joined, pairs_of, tag
 
 # heading of the navigation -> files of runner/docs, without their suffix
 PAGES = {
-    "Start": ("tutorial", "hydra", "experiments", "sweeps", "python", "regression", "outputs"),
+    "Start": (
+        "tutorial",
+        "tasks",
+        "hydra",
+        "experiments",
+        "sweeps",
+        "python",
+        "regression",
+        "outputs",
+    ),
     "Your own": ("data", "files", "signals"),
     "How to": (
         "funds",
@@ -63,6 +72,9 @@ def write(folder: Path, composer: Composer) -> Path:
     sections = {heading: list(map(_shipped, names)) for heading, names in PAGES.items()}
     sections["Reference"] = reference.pages(composer)
     pages = [page for section in sections.values() for page in section]
+    of_names = index.page_of(pages)
+    sections["Reference"].append(of_names)
+    pages.append(of_names)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         home = _home(sections)

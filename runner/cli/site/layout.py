@@ -43,7 +43,9 @@ overflow-wrap:anywhere}
 main table{font-size:14px;min-width:100%} main td,main th{white-space:normal;
 text-align:left;vertical-align:top;min-width:90px;padding:6px 14px 6px 0}
 dl>div{padding:7px 0} dl>div+div{border-top:1px solid var(--line)} dd p{margin:0 0 2px}
-.pages dt{color:var(--ink)}
+.pages dt,.names dt{color:var(--ink)} .names dt{overflow-wrap:anywhere}
+.names>div{grid-template-columns:minmax(0,2fr) minmax(0,3fr)}
+@media(max-width:600px){.names>div{grid-template-columns:minmax(0,1fr)}}
 @media(max-width:600px){main h1{font-size:23px}
 table:not(:has(td:nth-child(3))),table:not(:has(td:nth-child(3))) :is(tbody,tr,td){display:block}
 table:not(:has(td:nth-child(3))) thead{display:none}

@@ -363,7 +363,7 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
         middle = number(float(np.median(sizes)), 3)
         what = f"{files.shown!r} is wide, {wide} assets"
         cells = f"whose cells (median size {middle}) may be prices or returns"
-        remedy = "data.values=close or data.values=ret"
+        remedy = "data.values=close, data.values=ret, or data.percent=true of returns in per cent"
         raise DataError(f"{files.where}: {what}, {cells}; {remedy}")
     assets = list(wide.cells)
     columns_of_assets = list(wide.cells.values())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 from runner.analyses.strategies.sharpe import lo_error
 from runner.trials.adjust import benjamini_yekutieli, holm
@@ -66,8 +68,53 @@ def of_sharpe_errors(*, ratios: Sequence[float], rows: Sequence[int]) -> dict[st
     return errors
 
 
+def of_least_squares(
+    *,
+    y: Sequence[float],
+    x: Mapping[str, Sequence[float]],
+    degree: int = 1,
+    constant: bool = True,
+) -> dict[str, float]:
+    """Estimates, standard errors and fit of a least-squares regression.
+
+    Args:
+        y: (n,).
+        x: regressors by name, (n,) each.
+        degree: powers of the only regressor up to this; 1 takes the regressors as they are.
+    """
+    from runner.models import Regression
+    from runner.panels.panel import Panel
+
+    columns = {name: np.array(values) for name, values in x.items()}
+    if degree > 1:
+        [(name, values)] = columns.items()
+        columns = {f"{name}^{power}": _power(values, power) for power in range(1, degree + 1)}
+    dates = pd.date_range("2000-01-01", periods=len(y))
+    target = np.array(y)[:, None]
+    regressors = np.stack(list(columns.values()), axis=1)[:, None, :]
+    usable = np.ones(target.shape, dtype=bool)
+    one = ["all"]
+    groups = pd.DataFrame(index=one)
+    panel = Panel(dates, one, list(columns), target, regressors, usable, 0, groups, ())
+    fit = Regression(by="asset", constant=constant).fit(panel, np.arange(len(dates)))
+    results = {}
+    for row in fit.coefficients.itertuples():
+        results[f"estimate {row.term}"] = row.estimate
+        results[f"std_error {row.term}"] = row.std_error
+    quality = fit.quality.iloc[0]
+    results["residual_std"] = quality["residual_std"]
+    results["r2"] = quality["r2"]
+    return results
+
+
+def _power(values: np.ndarray, power: int) -> np.ndarray:
+    """Each float64 nearest to the exact power (n,)."""
+    return np.array([float(Fraction(value) ** power) for value in values])
+
+
 FORMULAS: Mapping[str, Callable[..., dict[str, float]]] = {
     "deflated_sharpe": of_deflated_sharpe,
+    "least_squares": of_least_squares,
     "multiple_tests": of_multiple_tests,
     "sharpe_errors": of_sharpe_errors,
 }

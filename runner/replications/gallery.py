@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ class Paper:
         data: which data, and where they come from.
         tolerance: how far ours may be from the printed number: half a unit of its last digit, or
             more where the data was revised since.
+        relative: whether the tolerance is a share of the printed number.
         differs: why more than rounding may lie between the two; empty where nothing does.
         spec: overrides of the run.
+        ships: the file of its data in an installed package, such as statsmodels/datasets/x/x.csv.
         needs: settings of the run that name a file of the reader's own, which cannot be shipped.
         formula: name of the calculation of a paper without data (`runner.replications.formulas`).
         inputs: its inputs.
@@ -40,11 +43,22 @@ class Paper:
     data: str
     tolerance: float
     printed: Mapping[str, float]
+    relative: bool = False
     differs: str = ""
+    ships: str = ""
     spec: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     formula: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """The overrides of its run, with the place of the file that an installed package ships."""
+        if not self.ships:
+            return [*self.spec]
+        package, _, path = self.ships.partition("/")
+        place = str(files(package).joinpath(path)).replace("'", r"\'")
+        return [*self.spec, f"data.path='{place}'"]
 
     def lacking(self, overrides: tuple[str, ...]) -> list[str]:
         """The settings of files of the reader's own that no override gives."""

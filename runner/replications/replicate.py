@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.session.report import Report
     from runner.sinks.machine import Form
 
-KEYS = ("unit", "term")  # columns of a table that the name of a number gives
+KEYS = ("unit", "term", "over")  # columns of a table that the name of a number gives
 QUICK = ("report=tables", "audit=off")  # a replication asks for numbers alone
 BELOW = ("numpy", "scipy", "pandas", "statsmodels")
 
@@ -59,7 +59,10 @@ class Replication:
         agreeing = int(self.numbers["within"].sum())
         printed = len(self.numbers)
         total = count(printed, "number")
-        return f"{agreeing} of {total} within {self.paper.tolerance:g} of the paper's."
+        tolerance = f"{self.paper.tolerance:g}"
+        if self.paper.relative:
+            tolerance += " (relative)"
+        return f"{agreeing} of {total} within {tolerance} of the paper's."
 
 
 def replicate(name: str, overrides: Sequence[str], form: Form) -> int:
@@ -106,7 +109,7 @@ def replicated(paper: Paper, overrides: Sequence[str] = ()) -> Replication:
         )
     if paper.formula:
         return _by_formula(paper, overrides)
-    words = [*paper.spec, *QUICK, *overrides]
+    words = [*paper.words, *QUICK, *overrides]
     report = api.run(*words)
     again = api.run(*words)
     ours = _ours(paper, report)
@@ -135,7 +138,8 @@ def _ours(paper: Paper, report: Report) -> dict[str, float]:
         column, *keys = name.split(" ")
         table, _, of_table = column.partition(".")
         rows = report.tables[table]
-        for key, value in zip(KEYS, keys, strict=False):
+        present = [key for key in KEYS if key in rows]
+        for key, value in zip(present, keys, strict=False):
             rows = rows[rows[key] == value]
         ours[name] = float(rows[of_table].iloc[0]) if len(rows) else float("nan")
     return ours
@@ -146,12 +150,15 @@ def _beside(paper: Paper, ours: Mapping[str, float]) -> pd.DataFrame:
     printed = pd.Series(paper.printed, dtype=float)
     computed = pd.Series(ours, dtype=float)[printed.index]
     difference = computed - printed
+    allowed = pd.Series(paper.tolerance, index=printed.index)
+    if paper.relative:
+        allowed *= printed.abs()
     table = {
         "number": printed.index,
         "paper": printed.to_numpy(),
         "ours": computed.to_numpy(),
         "difference": difference.to_numpy(),
-        "within": (difference.abs() <= paper.tolerance).to_numpy(),
+        "within": (difference.abs() <= allowed).to_numpy(),
     }
     return pd.DataFrame(table)
 

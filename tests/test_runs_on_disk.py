@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,8 @@ def test_a_run_on_disk_is_that_in_memory(
         assert of_disk.exists() == of_memory.exists()
         if of_memory.exists():
             assert of_disk.read_text() == of_memory.read_text(), table
+    keys = [json.loads((run.directory / "run.json").read_text())["job"] for run in (expected, done)]
+    assert keys[0] == keys[1], "it is the same job"
     assert (done.directory / "metrics.json").read_text() == (
         expected.directory / "metrics.json"
     ).read_text()

@@ -9,11 +9,15 @@ from typing import Any
 
 # Of a spec: where results go, how much is written, how its table is laid out, and who computes it.
 ASIDE = ("name", "tracking", "ledger", "report", "table", "executor")
+ASIDE_OF_DATA = ("on_disk", "folder")  # where its numbers lie while it is run
 
 
 def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:
     """The same for two jobs if and only if they must give the same numbers."""
     settings = {key: value for key, value in spec.items() if key not in ASIDE}
+    data = settings.get("data")
+    if isinstance(data, Mapping):
+        settings["data"] = {key: value for key, value in data.items() if key not in ASIDE_OF_DATA}
     return digest([settings, fingerprint, code])
 
 

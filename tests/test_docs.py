@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from clusters import free_port
 from conftest import call_cli
 from pages import BLOCK, PAGES, ROOT, blocks, called, commands, commands_of, printed
 
@@ -24,6 +25,7 @@ MARKS = {
     "commands: conf",
     "commands: signal",
     "commands: text",
+    "commands: cluster",
     "command: run",
     "command: test",
     "python",
@@ -112,6 +114,16 @@ def test_python_of_a_page_runs_and_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["snippet.py"]
+
+
+def test_a_cluster_of_dask_as_a_page_starts_it(tmp_path: Path) -> None:
+    [script] = blocks("commands: cluster")
+    on_free_port = script.replace("8786", str(free_port()))
+    done = shell(
+        f"{on_free_port.rstrip()} data.assets=[S1V5]\ncode=$?\nkill %1 %2\nexit $code", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outputs" / "sweeps").iterdir())) == 1
 
 
 def test_every_option_is_named_in_a_page() -> None:

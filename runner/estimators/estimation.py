@@ -300,10 +300,11 @@ def _lags(unit: Unit, model: RegressionSettings, panel: Panel) -> int:
     """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
     if model.cov_lags is not None:
         return model.cov_lags
-    usable = panel.usable_by_date[unit.rows]
     if len(unit.assets) < len(panel.assets):
-        usable = panel.cells.part(unit.rows, unit.assets).usable_by_date()
-    dates = int(np.count_nonzero(usable))
+        t, _ = unit.cells(panel)
+        dates = len(np.unique(t))
+    else:
+        dates = int(np.count_nonzero(panel.usable_by_date[unit.rows]))
     return default_lags(dates, panel.horizon)
 
 

@@ -108,7 +108,8 @@ def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.nd
 
     Else None.
     """
-    if len(panel.assets) < 2 or not names or not panel.valid[rows].all():
+    everywhere = (panel.usable_by_date[rows] == len(panel.assets)).all()
+    if len(panel.assets) < 2 or not names or not everywhere:
         return None
     if differing(panel, rows, names):
         return None

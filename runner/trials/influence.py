@@ -61,6 +61,7 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     from runner.estimators.settings import ESTIMATORS, component_names
     from runner.models.regression import Regression
     from runner.panels.components import extended
+    from runner.panels.numbers.cells import Stored
 
     if not isinstance(model, Regression):
         return Influence(None, reason=f"{type(model).__name__} has no influence by date")
@@ -77,6 +78,8 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     panel = model.by_spells(panel)
     if model.by == "date":
         dates, own, reason = _over_dates(panel, fit)
+    elif model.by is not None and isinstance(panel.cells, Stored):
+        return Influence(None, reason="on disk a regression of all assets alone has one by date")
     else:
         dates, own, reason = _over_units(panel, model, fit)
     if reason:

@@ -259,7 +259,19 @@ class Plain:
             return False
         if self.model == "logit" and min(_least_class(rows.y) for rows in units) < ENOUGH:
             return False
-        return all(_is_regular(rows.x) for rows in units)
+        return all(_is_regular(rows.x) for rows in units) and self._can_train()
+
+    def _can_train(self) -> bool:
+        """Whether each training part has a regression that can be estimated."""
+        if self.splitter == "none":
+            return True
+        kinds = np.unique(self.cells.date)
+        position = np.searchsorted(kinds, self.cells.date)
+        for train, _ in self._folds(len(kinds)):
+            trained = self.units(self.cells.of(np.isin(position, train))).values()
+            if not any(_is_regular(rows.x) for rows in trained if len(rows.y) >= ENOUGH):
+                return False
+        return True
 
     def terms(self) -> int:
         """How many terms a regression has."""

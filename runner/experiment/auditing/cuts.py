@@ -19,6 +19,7 @@ from runner.data.fields import Fields
 from runner.data.labels import Labels
 from runner.data.market import Market
 
+SPARSE = 8  # times as many assets are drawn at most where each has few rows
 SPREAD = 0.5  # of the logarithm of the factors that change the size of what is rearranged
 PERSISTENT = 0.9  # first autocorrelation from which on a positive series is taken for a level
 CALENDAR = ("W", "M", "Q")  # calendar weeks, months, quarters
@@ -137,19 +138,26 @@ def sample(
 
     Half of them come with another one of their label, where the data have labels: among assets of
     which each is alone with its label no rank within labels moves, whatever the data do. Of data
-    with more than `longest` rows, a stretch of so many rows is drawn too.
+    with more than `longest` rows, a stretch of so many rows is drawn first, and of the assets that
+    have a row there.
     """
     T = len(market.dates)
     N = len(market.assets)
     start = int(rng.integers(T - longest + 1)) if longest < T else 0
     rows = np.arange(start, min(start + longest, T))
-    most = max(cells // max(len(rows), 1), fewest)
+    if len(rows) < T:
+        market = market.at(rows)
+        alive = market.fields.alive()  # others have nothing that could move
+        market = market.of([market.assets[i] for i in alive])
+        N = len(alive)
+    listed = market.fields.listed or len(rows) * N
+    of_an_asset = max(listed // max(N, 1), 1)  # cells that have a row
+    of_few_rows = min(cells // of_an_asset, SPARSE * (cells // max(len(rows), 1)))
+    most = max(of_few_rows, fewest)
     drawn = rng.choice(N, size=min(most, N), replace=False)
     if len(drawn) < N:
         drawn = np.sort(_with_companions(market, drawn, rng))
         market = market.of([market.assets[i] for i in drawn])
-    if len(rows) < T:
-        market = market.at(rows)
     return market
 
 

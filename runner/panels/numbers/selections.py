@@ -56,3 +56,11 @@ def centre(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Means (1, 1, K + 1) of features (n, K) and target (n,), the same bits in any layout."""
     columns = np.ascontiguousarray(X.T)
     return np.append(columns.mean(axis=1), y.mean())[None, None]
+
+
+def runs(rows: np.ndarray) -> list[slice]:
+    """Positions that increase as slices, each of those that follow each other; one of none."""
+    if not len(rows):
+        return [slice(0, 0)]
+    edges = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, edges)]

@@ -27,6 +27,7 @@ from runner.panels.numbers.selections import (
     are_all,
     centre,
     evenly,
+    runs,
 )
 
 AT_A_TIME = 2**26  # bytes of rows that are read at a time
@@ -177,7 +178,8 @@ class Stored:
         rows = rows or slice(0, self.shape[0])
         reader = self._reader()
         length = self._dates_at_a_time(dates)
-        for first in range(rows.start, rows.stop, length):
+        # of no date, an empty part
+        for first in range(rows.start, max(rows.stop, rows.start + 1), length):
             last = min(first + length, rows.stop)
             yield first, self._read(reader, first, last)
 
@@ -221,29 +223,28 @@ class Stored:
         cells = int(self.cells_by_date[self.start + rows].sum())
         memory.refuse_rows(cells, self.row_bytes)
         reader = self._reader()
-        edges = np.flatnonzero(np.diff(rows) != 1) + 1
         parts = []
-        for run in np.split(rows, edges):
-            first, stop = (int(run[0]), int(run[-1]) + 1) if len(run) else (0, 0)
-            parts.append(copied(self._read(reader, first, stop)))
+        for dates in runs(rows):
+            parts.append(copied(self._read(reader, dates.start, dates.stop)))
         return joined(parts)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube | Ragged | Stored:
         """Those of the dates and assets at these positions; an asset may be taken several times."""
-        if are_all(assets, self.shape[1]):
-            return self.at(rows)
-        return self.held.part(rows, assets)
+        distinct, position = np.unique(assets, return_inverse=True)
+        if len(distinct) == len(assets):
+            return self.of(rows, assets)
+        return self.of(rows, distinct).cube.part(np.arange(len(rows)), position)
 
     def of(self, rows: np.ndarray, assets: np.ndarray) -> Ragged | Stored:
         """Those of the dates at these positions and of the assets at those, each once."""
-        part = self.at(rows)
         if are_all(assets, self.shape[1]):
-            return part
-        every = np.arange(len(rows))
-        if isinstance(part, Ragged):
-            return part.of(every, assets)
+            return self.at(rows)
         memory.refuse_rows(int(self.rows_of_assets[assets].sum()), self.row_bytes)
-        return joined([held.of(np.arange(held.shape[0]), assets) for _, held in part.stretches()])
+        parts = []
+        for dates in runs(rows):
+            for _, held in self.stretches(dates):
+                parts.append(held.of(np.arange(held.shape[0]), assets))
+        return joined(parts)
 
     @cached_property
     def rows_of_assets(self) -> np.ndarray:

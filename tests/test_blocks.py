@@ -20,6 +20,7 @@ from runner.data.fields import Fields, Listings, LongColumn
 from runner.data.market import Market
 from runner.data.rules import admitted
 from runner.errors import DataError
+from runner.experiment.auditing.cuts import sample
 from runner.features.expressions import Expression
 from runner.features.functions import beta, change, field, momentum, volatility
 from runner.features.lookback import looks_back
@@ -348,3 +349,22 @@ def test_panels_used_long_ago_make_room(tmp_path: Path, monkeypatch: pytest.Monk
     os.utime(old, (0.0, 0.0))
     build_in_blocks(market_of_rows(), recipe_of(), tmp_path / "new", Inline())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "recent"]
+
+
+def test_the_audit_tries_assets_that_are_there() -> None:
+    """Of names that are each listed on a few of many dates, those drawn have rows on the dates drawn."""
+    rng = np.random.default_rng(1)
+    T, N, life = 6_000, 300, 60
+    first = np.sort(rng.integers(0, T - life, N))
+    row = np.concatenate([np.arange(start, start + life) for start in first])
+    column = np.repeat(np.arange(N), life)
+    order = np.lexsort((column, row))
+    dates = pd.bdate_range("1990-01-01", periods=T, name="date")
+    cells = (row[order].astype(np.int32), column[order].astype(np.int32))
+    listings = Listings(dates, pd.Index([f"A{i}" for i in range(N)]), *cells)
+    returns = LongColumn(listings, rng.normal(size=len(row)))
+    market = Market("thin", Fields({"ret": returns}), pd.DataFrame(index=dates))
+    part = sample(market, 16_000, 6, 5_000, np.random.default_rng(0))
+    assert len(part.dates) == 5_000
+    assert part.fields["ret"].notna().any().all()
+    assert len(part.assets) == 24, "eight times the three that a full panel has in so many cells"

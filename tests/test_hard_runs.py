@@ -240,7 +240,7 @@ PLANS = {
     "deep": text("plan.json", "[" * 100_000),
     "a fifo": fifo("plan.json"),
     "no settings": plan("settings", value=...),
-    "settings without end": plan("settings", "workers", value=10**400),
+    "settings without end": plan("settings", "retries", value=10**400),
     "a search that is code": plan("settings", "search", value=[1]),
     "no jobs": plan("jobs", value=...),
     "jobs a mapping": plan("jobs", value={"a": 1}),

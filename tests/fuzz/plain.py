@@ -267,7 +267,7 @@ class Plain:
             return True
         kinds = np.unique(self.cells.date)
         position = np.searchsorted(kinds, self.cells.date)
-        for train, _ in self._folds(len(kinds)):
+        for train, _ in self._folds(kinds):
             trained = self.units(self.cells.of(np.isin(position, train))).values()
             if not any(_is_regular(rows.x) for rows in trained if len(rows.y) >= ENOUGH):
                 return False
@@ -333,7 +333,7 @@ class Plain:
         kinds = np.unique(cells.date)
         position = np.searchsorted(kinds, cells.date)
         forecasts = {}
-        for train, test in self._folds(len(kinds)):
+        for train, test in self._folds(kinds):
             trained = self.units(cells.of(np.isin(position, train)))
             tested = self.units(cells.of(np.isin(position, test)))
             for unit, rows in trained.items():
@@ -345,8 +345,9 @@ class Plain:
                 forecasts.update(zip(keys, values, strict=True))
         return forecasts
 
-    def _folds(self, rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Training and test rows of each fold."""
+    def _folds(self, kinds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Training and test rows of each fold, of the dates that have a cell; the purge counts all."""
+        rows = len(kinds)
         every = np.arange(rows)
         if self.splitter == "kfold":
             parts = np.array_split(every, self.test)
@@ -354,7 +355,8 @@ class Plain:
         folds = []
         horizon = 0 if self.target == "same_period_return" else self.ahead
         for start in range(self.first, rows, self.test):
-            end = start - max(horizon - 1, 0)
+            known = kinds[start] - max(horizon - 1, 0)  # the first date whose target is not known
+            end = np.searchsorted(kinds, known)
             begin = max(end - self.window, 0) if self.window else 0
             folds.append((every[begin:end], every[start : start + self.test]))
         return folds

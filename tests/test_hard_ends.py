@@ -325,7 +325,7 @@ def test_of_waits_within_each_other_the_innermost_is_told_and_none_in_silence(
 
 @pytest.mark.parametrize("words", [[], ["--quiet"]])
 def test_every_long_verb_is_told_unless_it_is_quiet(tmp_path, monkeypatch, words) -> None:
-    monkeypatch.setattr(progress, "TOLD", 0.05)
+    monkeypatch.setattr(progress, "TOLD", 0.01)
     outcome = call_cli(tmp_path, *SPEC, *words)
     assert outcome.code == 0
     assert bool(outcome.err) == (not words)

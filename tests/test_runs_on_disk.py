@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Outcome, call_cli
+from conftest import Outcome, call_cli, run_cli
 
 from runner.panels.blocks import dividing
 from runner.panels.numbers import stored
@@ -116,3 +116,26 @@ def test_blocks_have_the_same_bits_whoever_makes_them(
         assert ended.code == 0, ended.err
         metrics.add((ended.directory / "metrics.json").read_text())
     assert len(metrics) == 1
+
+
+def test_a_feature_whose_code_has_changed_is_computed_anew(firms: Path, tmp_path: Path) -> None:
+    (tmp_path / "firms.parquet").symlink_to(firms / "firms.parquet")
+    words = (
+        "experiment=none",
+        *DATA,
+        *SETTINGS["two-way clusters"],
+        "report=tables",
+        "allow=[mine]",
+    )
+    slopes = []
+    for scale in (1, 20):  # each in a process of its own, as code changes
+        (tmp_path / "mine.py").write_text(
+            "from runner.features import looks_back\n"
+            "@looks_back(0)\n"
+            f"def size(market):\n    return {scale} * market.get('me')\n"
+        )
+        own = "features.mine={_target_: mine.size}"
+        done = run_cli(tmp_path, *words, "data.on_disk=true", "data.columns.me=me", own)
+        assert done.code == 0, done.err
+        slopes.append(done.table("coefficients").set_index("term").loc["mine", "estimate"])
+    np.testing.assert_allclose(slopes[0], 20 * slopes[1], rtol=1e-9)

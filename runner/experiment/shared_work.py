@@ -202,7 +202,9 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
         return build_panel(
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )
-    home = market_on_disk / PANELS / digest(_panel_settings(experiment, market))
+    # files of an earlier run are those of the same code, a feature of a user's own included
+    code = code_version(tuple(experiment.settings.allow))
+    home = market_on_disk / PANELS / digest([*_panel_settings(experiment, market), code])
     settings = experiment.settings
     with executor_of(settings.executor, settings.allow) as executor:
         return build_in_blocks(market, recipe, home, executor)

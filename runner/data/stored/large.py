@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner import __version__
 from runner.compute.memory import GIGABYTE, NUMBER, available
 from runner.data.stored.folder import SUFFIX, locked
 from runner.data.stored.market import opened
@@ -17,6 +16,7 @@ from runner.data.stored.reading import Wanted, put_on_disk
 from runner.errors import DataError
 from runner.record.identity import digest
 from runner.record.secrets import said
+from runner.record.version import code_version
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -122,4 +122,4 @@ def market_on_disk(settings: Settings, files: Files, table: AssetTable, roles: R
 def _key(settings: Settings, pieces: FilesInPieces) -> str:
     """The same for two markets if and only if they are made of the same files in the same way."""
     files = [(os.path.realpath(part.path), part.state) for part in pieces.sizes]
-    return digest([__version__, settings.every, files])
+    return digest([code_version(), settings.every, files])

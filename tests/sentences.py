@@ -19,10 +19,22 @@ NUMBER = r"-?(?:inf|\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?)|–"
 P = r"< ?0\.001|\d\.\d{3}|–"
 NOUN = r"assets?|dates?|groups?|regressions?"
 TESTS = {
-    "unequal variances": ["breusch_pagan", "white"],
+    "heteroskedasticity": ["breusch_pagan", "white"],
     "serial correlation": ["breusch_godfrey", "ljung_box"],
-    "clusters of volatility": ["arch_lm"],
+    "volatility clustering": ["arch_lm"],
     "non-normal residuals": ["jarque_bera"],
+}
+NAMES_OF_TESTS = {
+    "heteroskedasticity": "Breusch-Pagan or White",
+    "serial correlation": "Breusch-Godfrey or Ljung-Box",
+    "volatility clustering": "ARCH-LM",
+    "non-normal residuals": "Jarque-Bera",
+}
+NAMES_OF_ERRORS = {  # in sentences, of `model.cov`; the others have their own name
+    "nonrobust": "classical",
+    "HAC": "Newey-West",
+    "cluster": "clustered",
+    "driscoll_kraay": "Driscoll-Kraay",
 }
 
 
@@ -301,7 +313,8 @@ def set_to_zero(report: Any, said: Said) -> None:
 
 @pattern(
     "Standard errors",
-    rf"The t of a mean takes {text('noun')} as independent; shared shocks would make it too large\.",
+    rf"The t-statistic of a mean treats {text('noun')} as independent; common shocks would "
+    rf"make it too large\.",
 )
 def mean_takes_units_as_independent(report: Any, said: Said) -> None:
     assert (report.fit.coefficients["scope"] == "mean").any()
@@ -310,6 +323,11 @@ def mean_takes_units_as_independent(report: Any, said: Said) -> None:
 
 def setting(report: Any, name: str, default: Any = None) -> Any:
     return (report.spec["model"] or {}).get(name, default)
+
+
+def name_of_errors(report: Any) -> str:
+    cov = str(setting(report, "cov"))
+    return NAMES_OF_ERRORS.get(cov, cov)
 
 
 def refuses(report: Any, advice: str) -> list[str]:
@@ -344,12 +362,11 @@ def allows_for_overlap(report: Any) -> bool:
 
 @pattern(
     "Standard errors",
-    rf"{text('cov')} errors take the assets of a date as independent; shared shocks "
-    rf"would make t "
-    rf"too large; use {ADVICE}\.",
+    rf"{text('cov')} standard errors treat the assets of a date as independent; common shocks "
+    rf"would make t too large; use {ADVICE}\.",
 )
 def assets_taken_as_independent(report: Any, said: Said) -> None:
-    said.word("cov", setting(report, "cov"))
+    said.word("cov", name_of_errors(report))
     assert setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters")
     assert setting(report, "by") not in ("asset", "date") and not refuses(
         report, str(said["advice"])
@@ -358,26 +375,25 @@ def assets_taken_as_independent(report: Any, said: Said) -> None:
 
 @pattern(
     "Standard errors",
-    rf"Targets over {n('ahead')} rows overlap, which {text('cov')} errors ignore: t "
-    rf"is likely too "
-    rf"large; use {ADVICE}\.",
+    rf"Targets over {n('ahead')} rows overlap, which {text('cov')} standard errors ignore: "
+    rf"t is likely too large; use {ADVICE}\.",
 )
 def overlap_is_ignored(report: Any, said: Said) -> None:
     said.number("ahead", report.panel.horizon)
-    said.word("cov", setting(report, "cov"))
+    said.word("cov", name_of_errors(report))
     assert not allows_for_overlap(report) and not refuses(report, str(said["advice"]))
 
 
 @pattern(
     "Standard errors",
     rf"Targets over {n('ahead')} rows overlap beyond the {n('lags')} lags? of the "
-    rf"{text('cov')} errors: "
+    rf"{text('cov')} standard errors: "
     rf"t is likely too large; use {ADVICE}\.",
 )
 def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
     said.number("ahead", report.panel.horizon)
     said.number("lags", report.fit.quality["cov_lags"].dropna().min())
-    said.word("cov", setting(report, "cov"))
+    said.word("cov", name_of_errors(report))
     said.word("advice", f"model.cov_lags={report.panel.horizon - 1}")
     assert not allows_for_overlap(report)
 
@@ -385,7 +401,7 @@ def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
 # Fit
 
 ABOUT_ZERO = (
-    rf", without a constant: about the mean of the target; uncentred, about zero, {n('zero')}"
+    rf", without a constant; R2 is about the mean of the target, uncentred R2 is {n('zero')}"
 )
 UNCENTRED = f"{text('uncentred', ABOUT_ZERO)}?"
 
@@ -439,7 +455,7 @@ def hypothesis_untested(report: Any, said: Said) -> None:
     "Hypotheses",
     rf"{text('what')} is {text('no', 'not ')}?rejected at 5 % "
     rf"\(F\({n('df_num')}, {n('df_den')}\) = {n('f')}, p (?:= )?{text('p', P)}\)"
-    rf"{text('unproven', '; no proof of it')}?\.",
+    rf"{text('unproven', ', which does not prove it')}?\.",
 )
 def hypothesis_of_one(report: Any, said: Said) -> None:
     rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
@@ -476,12 +492,12 @@ DM = (
     rf"\(Diebold-Mariano t = {n('dm')}, p (?:= )?{text('dm_p', P)}, {n('dates')} dates?\)"
 )
 CW = (
-    rf"(?:; {text('gain', 'a|no')} significant gain over the train mean, which the model nests "
+    rf"(?:; {text('gain', 'a|no')} significant gain over the training mean, which the model nests "
     rf"\(Clark-West t = {n('cw')}, p (?:= )?{text('cw_p', P)}, one-sided\)|"
     rf"; no Clark-West test of nested models: {text('no_cw', '.+?')})?"
 )
 BESIDE = (
-    rf"RMSE: {n('rmse')}, against {n('naive')} for the train mean; "
+    rf"RMSE: {n('rmse')}, against {n('naive')} for the training mean; "
     rf"(?:{text('untested', 'the difference was not tested')}|{DM}{CW})"
 )
 
@@ -556,14 +572,13 @@ def hold_out_of_the_example(report: Any, said: Said) -> None:
 
 @pattern(
     "Out of sample",
-    rf"(?:{text('same', 'The out-of-sample forecasts equal the train mean')}|The model's out-of-sample "
-    rf"squared error is {n('percent')} % {text('side', 'below|above')} that of the train mean) "
-    rf"\(R2 = {n('r2')}; {n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"
-    rf"(?:; R2 positive in {n('positive')} of {n('units')} assets)?\)\.",
+    rf"(?:{text('same', 'The out-of-sample forecasts equal the training mean')}: R2 is {n('r2_same')}"
+    rf"|Out-of-sample R2 is {n('r2')} against the training mean) "
+    rf"\({n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"
+    rf"(?:; positive in {n('positive')} of {n('units')} assets)?\)\.",
 )
 def r2_out_of_sample(report: Any, said: Said) -> None:
     row, open_folds = pooled(report), report.predictions["fold"].unique()
-    said.number("r2", row["r2"])
     agrees(said, report)
     said.number("rows", row["n_obs"])
     paths = report.predictions["path"].nunique()
@@ -574,11 +589,8 @@ def r2_out_of_sample(report: Any, said: Said) -> None:
     if len(units) > 1:
         said.number("positive", (units["r2"] > 0).sum())
         said.number("units", len(units))
-    if said["same"]:
-        assert abs(row["r2"]) < 1e-9
-        return
-    said.word("side", "below" if row["r2"] > 0 else "above")
-    said.number("percent", abs(row["r2"]), 100.0)
+    said.number("r2_same" if said["same"] else "r2", row["r2"])
+    assert (said["same"] is not None) == (abs(row["r2"]) < 1e-9)
 
 
 @pattern("Out of sample", rf"{BESIDE}\.")
@@ -628,8 +640,7 @@ def trains_on_later(report: Any) -> bool:
 
 @pattern(
     "Out of sample",
-    r"It explains the target of a row with regressors of the same row; it is not a "
-    r"forecast\.",
+    r"Regressors and target are of the same date: this explains, it does not forecast\.",
 )
 def explains(report: Any, said: Said) -> None:
     assert report.kind == "explanatory" and (
@@ -637,16 +648,15 @@ def explains(report: Any, said: Said) -> None:
     )
 
 
-@pattern("Out of sample", r"Regressors are known before the target: a forecast, good or bad\.")
+@pattern("Out of sample", r"Regressors are known before the target: this is a forecast\.")
 def forecasts(report: Any, said: Said) -> None:
     assert report.kind == "predictive" and not trains_on_later(report)
 
 
 @pattern(
     "Out of sample",
-    r"Folds train on later rows too: how well the regressors hold, not a forecast "
-    r"anyone could have "
-    r"made\.",
+    r"Folds train on later rows too: this measures how well the relation holds, not a forecast "
+    r"that could have been made at the time\.",
 )
 def fits_on_later_rows(report: Any, said: Said) -> None:
     assert report.kind == "predictive" and trains_on_later(report)
@@ -654,7 +664,7 @@ def fits_on_later_rows(report: Any, said: Said) -> None:
 
 @pattern(
     "Out of sample",
-    rf"{n('lost')} of {n('dates')} dates? (?:is no row|are no rows) of the folds: no asset has a target and every "
+    rf"{n('lost')} of {n('dates')} dates? (?:is|are) in no fold: no asset has a target and every "
     r"feature there\.",
 )
 def not_counted(report: Any, said: Said) -> None:
@@ -679,34 +689,37 @@ def smallest(report: Any, what: str) -> pd.Series:
 
 
 MENDED = {  # by finding and errors: what the sentence must advise
-    (
-        "unequal variances",
-        "nonrobust",
-    ): "nonrobust errors may be too small or too large; use model.cov=HC3, HAC if serially correlated",
-    ("serial correlation", "nonrobust"): "nonrobust errors ignore it; use model.cov=HAC",
-    ("serial correlation", "HAC"): "the HAC errors in force allow for it up to their lags",
+    ("heteroskedasticity", "nonrobust"): (
+        "classical standard errors may be too small or too large; use model.cov=HC3, "
+        "or HAC if residuals are serially correlated"
+    ),
+    ("serial correlation", "nonrobust"): ("classical standard errors ignore it; use model.cov=HAC"),
+    ("serial correlation", "HAC"): "the Newey-West standard errors allow for it, up to their lags",
 }
-MENDED["clusters of volatility", "nonrobust"] = MENDED["unequal variances", "nonrobust"]
+MENDED["volatility clustering", "nonrobust"] = MENDED["heteroskedasticity", "nonrobust"]
 for _cov in ("HC0", "HC1", "HC2", "HC3", "HAC"):
-    for _what in ("unequal variances", "clusters of volatility"):
-        MENDED[_what, _cov] = f"the {_cov} errors in force allow for it"
-    MENDED.setdefault(("serial correlation", _cov), f"{_cov} errors ignore it; use model.cov=HAC")
+    _name = NAMES_OF_ERRORS.get(_cov, _cov)
+    for _what in ("heteroskedasticity", "volatility clustering"):
+        MENDED[_what, _cov] = f"the {_name} standard errors allow for it"
+    MENDED.setdefault(
+        ("serial correlation", _cov), f"{_name} standard errors ignore it; use model.cov=HAC"
+    )
 
 
-FINDINGS = "Unequal variances|Serial correlation|Clusters of volatility|Non-normal residuals"
-LARGE = rf"t and F then hold in large samples only \(here {n('rows')} rows?{text('more', ' or more')}?\)"
+FINDINGS = "Heteroskedasticity|Serial correlation|Volatility clustering|Non-normal residuals"
+LARGE = rf"t- and F-tests then hold in large samples only \(here {n('rows')} rows?{text('more', ' or more')}?\)"
 
 
 @pattern(
     "Diagnostics",
     rf"{text('what', FINDINGS)} at 5 %(?: in {n('hits')} of {n('of')} assets{CHANCE})? \({text('tests')}\): "
-    rf"(?:{LARGE}|{text('advice', '(?!t and F).+')})\.",
+    rf"(?:{LARGE}|{text('advice', '(?!t- and F-tests).+')})\.",
 )
 def residuals_fail(report: Any, said: Said) -> None:
     what = str(said["what"]).lower()
     p, cov = smallest(report, what), setting(report, "cov")
     hits = int((p < 0.05).sum())
-    assert hits and str(said["tests"]).split(" or ") == TESTS[what]
+    assert hits and said["tests"] == NAMES_OF_TESTS[what]
     if len(p) > 1:
         said.number("hits", hits)
         said.number("of", len(p))
@@ -719,7 +732,7 @@ def residuals_fail(report: Any, said: Said) -> None:
         said.word("advice", MENDED[what, cov])
 
 
-@pattern("Diagnostics", rf"Not found at 5 %: {text('what')}; that is no proof of absence\.")
+@pattern("Diagnostics", rf"Not found at 5 %: {text('what')}; which does not prove their absence\.")
 def residuals_pass(report: Any, said: Said) -> None:
     clean = [
         what
@@ -755,22 +768,26 @@ def not_computed(report: Any, said: Said) -> None:
 
 
 ALLOWED = {  # what each covariance is made for, by the textbook
-    "nonrobust": r"take variances as equal and rows as independent, which assets of one date seldom are",
-    "HC": r"allow for unequal variances, and take rows as independent",
-    "cluster": r"allow for unequal variances and for what rows of a cluster share",
-    "driscoll_kraay": r"allow for unequal variances, shared shocks, and serial correlation up to their lags",
+    "nonrobust": r"assume equal variances and independent rows, which assets of one date seldom are",
+    "HC": r"allow for heteroskedasticity, and assume independent rows",
+    "cluster": r"allow for heteroskedasticity and for correlation within a cluster",
+    "driscoll_kraay": r"allow for heteroskedasticity, common shocks, and serial correlation up to their lags",
 }
 
 
 @pattern(
     "Diagnostics",
-    rf"Residuals of such a regression are not tested here; {text('cov', 'nonrobust|HC[0-3]|cluster|driscoll_kraay')} "
+    rf"Residuals of {text('regressions', 'a pooled regression|regressions by [a-z]+')} are not tested "
+    rf"here; {text('cov', 'classical|HC[0-3]|clustered|Driscoll-Kraay')} standard "
     rf"errors {text('what', '|'.join(ALLOWED.values()))}\.",
 )
 def residuals_untested(report: Any, said: Said) -> None:
-    assert report.diagnostics.empty and noun_in(report.fit.quality) != "asset"
-    assert said["cov"] == setting(report, "cov")
-    assert said["what"] == ALLOWED["HC" if str(said["cov"]).startswith("HC") else str(said["cov"])]
+    noun, cov = noun_in(report.fit.quality), str(setting(report, "cov"))
+    assert report.diagnostics.empty and noun != "asset"
+    pooled_or_by = "a pooled regression" if noun == "regression" else f"regressions by {noun}"
+    said.word("regressions", pooled_or_by)
+    said.word("cov", name_of_errors(report))
+    said.word("what", ALLOWED["HC" if cov.startswith("HC") else cov])
 
 
 @pattern(
@@ -789,7 +806,7 @@ def few_distinct_values(report: Any, said: Said) -> None:
 # Leak audit and what was left out
 
 
-@pattern("Look-ahead audit", r"Switched off: nothing here was tried for look-ahead\.")
+@pattern("Look-ahead audit", r"Switched off \(audit=off\): nothing was tested for look-ahead\.")
 def audit_off(report: Any, said: Said) -> None:
     assert report.audit is None
 
@@ -797,15 +814,15 @@ def audit_off(report: Any, said: Said) -> None:
 @pattern(
     "Look-ahead audit",
     rf"{text('answer', 'Look-ahead|No look-ahead found')}: {n('columns')} columns? recomputed on data "
-    rf"cut off at {n('cuts')} dates? or continued "
-    rf"differently \({text('drawn', 'a sample|all of the data')}: {n('assets')} assets?, {n('rows')} rows?; "
-    rf"seed {text('seed', '[0-9]+')}\){text('clean', ', and no value known by then changed')}?\.",
+    rf"that end at {n('cuts')} dates?, or differ after them "
+    rf"\({text('drawn', 'sample|all of the data')}: {n('assets')} assets?, {n('rows')} rows?; "
+    rf"seed {text('seed', '[0-9]+')}\){text('clean', '; no value known by then changed')}?\.",
 )
 def audit_tried(report: Any, said: Said) -> None:
     table = report.audit.table
     assert (said["clean"] is None) == bool((table["verdict"] == "leak").any())
     assert (said["answer"] == "Look-ahead") == (said["clean"] is None)
-    assert (said["drawn"] == "a sample") == (not report.audit.thorough)
+    assert (said["drawn"] == "sample") == (not report.audit.thorough)
     assert int(said["seed"]) == report.audit.seed
     of_columns = table["what"].str.startswith(("features.", "target", "preprocess"))
     said.number("columns", table.loc[of_columns, "what"].nunique())
@@ -815,7 +832,7 @@ def audit_tried(report: Any, said: Said) -> None:
 
 @pattern(
     "Rows",
-    rf"{n('used')} cells? in which every feature of the spec is known; the model uses all, "
+    rf"{n('used')} observations? have every feature of the spec; the model uses all, "
     r"so that model\.rows=own and common are the same\.",
 )
 def rows_all_the_same(report: Any, said: Said) -> None:
@@ -837,9 +854,9 @@ def own_cells(report: Any) -> tuple[np.ndarray, str | None]:
 
 @pattern(
     "Rows",
-    rf"{n('used')} cells? in which the model's own regressors are known \(model\.rows=own\)"
-    rf"(?:; the other features of the spec are known there too"
-    rf"|; in {n('common')} of them every feature of the spec is \(unknown: {text('lacking')}\))\.",
+    rf"{n('used')} observations? have the model's own regressors \(model\.rows=own\)"
+    rf"(?:; all of them have the other features of the spec too"
+    rf"|; {n('common')} of them have every feature of the spec \(missing: {text('lacking')}\))\.",
 )
 def rows_own(report: Any, said: Said) -> None:
     assert report.rows.kind == "own"
@@ -855,9 +872,9 @@ def rows_own(report: Any, said: Said) -> None:
 
 @pattern(
     "Rows",
-    rf"{n('used')} cells? in which every feature of the spec is known \(model\.rows=common\)"
-    rf"(?:; the model's own regressors are known in no others"
-    rf"|; the model's own regressors are in {n('own')} \(the cost: {text('lacking')}\))\.",
+    rf"{n('used')} observations? have every feature of the spec \(model\.rows=common\)"
+    rf"(?:; no others have the model's own regressors"
+    rf"|; {n('own')} have the model's own regressors \(missing: {text('lacking')}\))\.",
 )
 def rows_common(report: Any, said: Said) -> None:
     assert report.rows.kind == "common"
@@ -879,7 +896,7 @@ def not_audited(report: Any, said: Said) -> None:
 @pattern(
     "Look-ahead audit",
     rf"{text('names')} did not change when the data did, as a calendar would not: "
-    r"the audit says nothing about data from elsewhere\.",
+    r"the audit cannot see look-ahead in data from elsewhere\.",
 )
 def without_data(report: Any, said: Said) -> None:
     assert set(str(said["names"]).split(", ")) == set(report.audit.without_data)

@@ -480,8 +480,8 @@ def one_fold(about: About, said: Said) -> None:
     "information",
     rf"Rank IC is {n('ic')} on average over {n('dates')} dates \(t {n('t')}, "
     rf"Newey-West t {n('t_nw')}\), "
-    rf"{VERDICT}; (?:against {n('naive')} of the train "
-    rf"mean|{text('none', 'the train mean orders nothing')})\. It is above "
+    rf"{VERDICT}; (?:against {n('naive')} for the training "
+    rf"mean|{text('none', 'the training mean is the same for all assets')})\. It is above "
     rf"zero on {n('share')} % of dates\.",
 )
 def rank_ic(about: About, said: Said) -> None:
@@ -510,7 +510,7 @@ def no_ic(about: About, said: Said) -> None:
 
 @pattern(
     "regimes",
-    rf"R2 against the train mean by {text('by')}, "
+    rf"R2 against the training mean by {text('by')}, "
     rf"{text('sample', 'out of sample|in sample, which the fit has seen')}: {text('each')}\.",
 )
 def scores_of_regimes(about: About, said: Said) -> None:
@@ -560,7 +560,7 @@ def medians(about: About, said: Said) -> None:
     "target_by_group",
     rf"RMSE of the forecasts "
     rf"{text('sample', 'out of sample|in sample, which the fit has seen')}: {ends()}; above that of the "
-    rf"train mean in {n('worse')} of {n('groups')} groups?\. No test was made of the differences\.",
+    rf"training mean in {n('worse')} of {n('groups')} groups?\. No test was made of the differences\.",
 )
 def errors_of_groups(about: About, said: Said) -> None:
     said.word(

@@ -25,7 +25,7 @@ def weekdays_without_a_row(report: Any) -> pd.DatetimeIndex:
     return pd.bdate_range(dates[0], dates[-1]).difference(dates)
 
 
-@pattern("Data", rf"{n('dates')} dates?; none is missing in between\.")
+@pattern("Data", rf"{n('dates')} dates?, none missing in between\.")
 def no_date_missing(report: Any, said: Said) -> None:
     dates = base(report).index
     said.number("dates", len(dates))
@@ -54,9 +54,7 @@ def weekdays_missing(report: Any, said: Said) -> None:
         said.word("most", None)
 
 
-@pattern(
-    "Data", rf"{n('assets')} assets?: {n('cells')} cells? \(date x asset\), all with a value\."
-)
+@pattern("Data", rf"{n('assets')} assets?: {n('cells')} asset-dates?, none missing\.")
 def every_cell(report: Any, said: Said) -> None:
     frame = base(report)
     said.number("assets", frame.shape[1])
@@ -66,7 +64,7 @@ def every_cell(report: Any, said: Said) -> None:
 
 @pattern(
     "Data",
-    rf"Risk-free rate {text('name')}: median {n('row')} % a row, {n('year')} % a year\.",
+    rf"Risk-free rate {text('name')}: median {n('row')} % per row \({n('year')} % a year\)\.",
 )
 def risk_free_rate(report: Any, said: Said) -> None:
     market = report.study.market
@@ -78,7 +76,7 @@ def risk_free_rate(report: Any, said: Said) -> None:
 
 @pattern(
     "Data",
-    rf"{n('assets')} assets?: {n('share')} % of the {n('cells')} cells \(date x asset\) have a value; "
+    rf"{n('assets')} assets?: {n('share')} % of the {n('cells')} asset-dates have a value; "
     rf"(?:{n('whole')} assets?|none) on every date, fewest in {text('least')} "
     rf"\({n('fewest')} of {n('dates')}\)\.",
 )
@@ -99,8 +97,8 @@ def some_cells(report: Any, said: Said) -> None:
 
 @pattern(
     "Data",
-    rf"Median absolute return a row {n('size')} %; the largest is {n('largest')} % "
-    rf"\({text('asset')}, {text('date')}\)(?:; {n('zero')} % are zero)?\.",
+    rf"Median absolute return {n('size')} % per row; largest {n('largest')} % "
+    rf"\({text('asset')}, {text('date')}\)(?:; {n('zero')} % of returns are zero)?\.",
 )
 def sizes_of_returns(report: Any, said: Said) -> None:
     table = returns(report).stack()

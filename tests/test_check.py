@@ -146,8 +146,8 @@ def test_columns_say_what_met_a_row() -> None:
     assert joins["met"].tolist() == [10, 9, 2]
     assert joins["missed"].tolist() == [0, 1, 1]
     assert joins["share"].tolist() == pytest.approx([1.0, 0.9, 2 / 3])
-    assert "Rows that joined columns meet: RF 100.0 %, vix 90.0 %, sector 66.7 %." in account.words
-    guess = "Guessed by name or content: asset is Ticker (`columns` of the table changes it)."
+    assert "Coverage of joined tables: RF 100.0 %, vix 90.0 %, sector 66.7 %." in account.words
+    guess = "Recognised by name or content: asset = Ticker (change by data.columns)."
     assert guess in account.words
 
 

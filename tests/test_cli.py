@@ -84,7 +84,7 @@ def test_the_whole_table_in_the_terminal_agrees_with_the_file(cli) -> None:
     assert float(shown[3]) == pytest.approx(row["t_stat"], abs=0.01)
     assert line.rstrip().endswith("***")
     assert "…" not in default.out
-    assert "more]" not in default.out and "In short" not in default.out
+    assert "more]" not in default.out and "Shortened" not in default.out
 
 
 def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(default) -> None:
@@ -97,7 +97,7 @@ def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(def
     shown = [float(text.strip("*")) for text in row]
     np.testing.assert_allclose(shown, table["estimate"], atol=6e-4)
     assert [text.count("*") for text in row] == [3] * 9
-    assert re.search(rf"R2 = {default.metrics['oos/r2']:.4f}", default.out)
+    assert re.search(rf"R2 is {default.metrics['oos/r2']:.4f}", default.out)
     assert "[3 more]" in default.out and "--full" in default.out
     assert "…" not in default.out
     assert "warning" not in default.err.lower()  # a slow machine says how far it is

@@ -51,7 +51,7 @@ def test_losses_and_p_values() -> None:
     one = study()
     table = confidence_set(one, models=MODELS, seed=5).table.set_index("model")
     by_hand = losses(one)
-    names = ["this run", "one", "shrunk", "train mean"]
+    names = ["this run", "one", "shrunk", "training mean"]
     np.testing.assert_allclose(table.loc[names, "mse"], by_hand.mean(axis=0), rtol=REL)
     oracle = MCS(by_hand, 0.1, 1000, round(len(by_hand) ** (1 / 3)), seed=5)
     oracle.compute()
@@ -83,7 +83,7 @@ def test_same_seed_same_bits_and_the_holdout_is_left_alone() -> None:
     ("models", "line"),
     [
         ({}, "models: given"),
-        ({"this run": {}}, "not 'this run' or 'train mean'"),
+        ({"this run": {}}, "not 'this run' or 'training mean'"),
         ({"wrong": {"regressors": ["x9"]}}, "models.wrong.regressors: 'x9' is unknown"),
         (
             {"wrong": {"estimator": "ridge", "cov": "HC3"}},

@@ -195,13 +195,13 @@ def test_the_sentence_says_what_the_tests_say() -> None:
         "(Diebold-Mariano t = -1.20, p = 0.230, 15 dates); " in said
     )
     assert (
-        "no significant gain over the train mean, which the model nests "
+        "no significant gain over the training mean, which the model nests "
         "(Clark-West t = 1.20, p = 0.115, one-sided)" in said
     )
     higher = out_of_sample(report, dm_p_value=0.049, cw_p_value=0.049)
     assert (
         "squared errors are significantly smaller at 5 %" in higher
-        and "; a significant gain over the train mean" in higher
+        and "; a significant gain over the training mean" in higher
     )
     assert "the difference was not tested" in out_of_sample(report, dm_p_value=np.nan)
     row = report.scores.iloc[-1]
@@ -228,7 +228,7 @@ def test_the_hold_out_has_a_sentence_of_its_own() -> None:
     held = scores[(scores["scope"] == "fold") & (scores["unit"] == "holdout")].iloc[0]
     rows = 3 * (len(report.panel.dates) - 252 - 24)
     assert scores.iloc[-1]["n_obs"] == rows == len(report.predictions) - 72
-    assert f"; {rows:,} observations, 3 folds; R2 positive in 3 of 3 assets)" in said
+    assert f"({rows:,} observations, 3 folds; positive in 3 of 3 assets)" in said
     of_holdout = f"(R2 = {number(held['r2'])}, 72 observations): RMSE: "
     apart = f"The hold-out, which is in none of the above {of_holdout}"
     assert apart in said and "significantly smaller at 5 % (" in said and ", 24 dates)" in said
@@ -309,14 +309,17 @@ def test_size_of_clark_west(n: int, horizon: int) -> None:
     assert 0.01 <= share <= 0.07
 
 
-WITHOUT_THE_MEAN = {  # why the train mean of each asset is no special case of the model
+WITHOUT_THE_MEAN = {  # why the training mean of each asset is no special case of the model
     "by date": (Regression(by="date"), "a regression by date has no constant of the asset"),
     "pooled": (Regression(by=None), "one constant for several assets is not the mean of each"),
     "no constant": (Regression(constant=False), "the model has no constant"),
-    "weights": (Regression(weights="cap"), "rows are weighted in the fit, not in the train mean"),
+    "weights": (
+        Regression(weights="cap"),
+        "rows are weighted in the fit, not in the training mean",
+    ),
     "rolling": (
         Rolling(),
-        "the constant is of the window before each row, the train mean of all rows",
+        "the constant is of the window before each row, the training mean of all rows",
     ),
     "given": (Fixed(), "the forecast is given, not estimated"),
 }

@@ -195,7 +195,7 @@ def test_the_risk_free_rate_is_shown_a_row_and_a_year(tmp_path: Path) -> None:
     rate.to_csv(tmp_path / "rf.csv", index=False)
     paths = [f"data.path={tmp_path / 'r.csv'}", f"+data.series.rf.path={tmp_path / 'rf.csv'}"]
     told = call_cli(tmp_path, "check", "data=file", *paths).out
-    assert "Risk-free rate RF: median 0.25 % a row, 3.0 % a year." in told
+    assert "Risk-free rate RF: median 0.25 % per row (3.0 % a year)." in told
 
 
 def test_returns_in_per_cent_are_said_to_be_divided(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_the_page_opens_with_the_answer(nine: Report, tmp_path: Path) -> None:
     page.write(nine, tmp_path, [])
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     answer = text.split('<p class="answer">')[1].split("</p>")[0]
-    assert answer.startswith("The model&#x27;s out-of-sample squared error is 90.3")
+    assert answer.startswith("Out-of-sample R2 is 0.903")
     assert text.index('class="answer"') < text.index("<h2>Coefficients</h2>")
     adjusted = number(nine.metrics["fit/r2_adj"], 3)
     assert f"mean R2 in sample (adjusted {adjusted})" in text

@@ -439,7 +439,7 @@ def test_a_dummy_for_one_row_is_a_reason_of_hc3() -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (Regression(), "nonrobust, t(n-k)"),
+        (Regression(), "classical (equal variances, independent rows), t(n-k)"),
         (Regression(cov="HC3"), "HC3, t(n-k)"),
         (
             Regression(cov="HAC", cov_lags=5),

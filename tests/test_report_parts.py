@@ -70,18 +70,24 @@ def test_a_run_under_way_counts_as_a_trial_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        (Count(1, 0, 0), "No other spec is recorded for this data and target."),
+        (
+            Count(1, 0, 0),
+            "This is the first specification recorded for these data and this target.",
+        ),
         (
             Count(3, 1, 0),
-            "4 specs on this data and target (1 failed), this one included: the best of several looks better",
+            "4 specifications are recorded for these data and this target (1 failed), this one included: the best",
         ),
-        (Count(300, 0, 20), "320 specs on this data and target (20 abandoned)"),
-        (Count(300, 0, 20), "chance alone makes about 16 of them significant at 5 %"),
+        (
+            Count(300, 0, 20),
+            "320 specifications are recorded for these data and this target (20 abandoned)",
+        ),
+        (Count(300, 0, 20), "chance alone would make about 16 of them significant at 5 %"),
     ],
 )
 def test_the_number_of_trials_is_told(nine: Report, trials: Count, said: str) -> None:
     assert said in " ".join(reading(replace(nine, trials=trials)))
-    assert "ledger" not in " ".join(reading(nine))
+    assert "recorded for" not in " ".join(reading(nine))
 
 
 def test_terms_at_zero_share_one_sentence(nine: Report) -> None:
@@ -94,7 +100,7 @@ def test_terms_at_zero_share_one_sentence(nine: Report) -> None:
 
 def test_a_score_without_a_value_is_not_called_worse(nine: Report) -> None:
     said = " ".join(reading(replace(nine, scores=nine.scores.assign(r2=np.nan))))
-    assert "leaves nothing to explain" in said and "nan" not in said
+    assert "R2 is undefined" in said and "nan" not in said
 
 
 def test_numbers_among_gaps_are_written_as_numbers() -> None:

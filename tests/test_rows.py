@@ -119,7 +119,7 @@ def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
     assert table["AAPL", "market_ret"] == pytest.approx(1.233994, abs=DIGITS)
     assert common.fit.quality.set_index("unit").loc["AAPL", "n_obs"] == 2040
     text = " ".join(sections(own)["Rows"])
-    assert "16,816 cells in which the model's own regressors are known (model.rows=own)" in text
+    assert "16,816 observations have the model's own regressors (model.rows=own)" in text
     assert (
         "in 16,320 of them every feature of the spec is (unknown: mom_1m in 160, mom_3m in 496"
         in text
@@ -128,7 +128,7 @@ def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
         sections(own)["Left out"]
     )  # it costs this model nothing
     text = " ".join([*sections(common)["Rows"], *sections(common)["Left out"]])
-    assert "16,320 cells in which every feature of the spec is known (model.rows=common)" in text
+    assert "16,320 observations have every feature of the spec (model.rows=common)" in text
     assert "336 panel cells dropped: mom_3m is missing." in text
 
 

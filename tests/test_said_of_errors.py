@@ -45,7 +45,7 @@ def test_the_terminal_shows_the_cautions_on_errors_that_the_page_shows(
     pooled: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [caution] = sections(pooled)["Standard errors"]
-    assert caution.startswith("nonrobust errors take the assets of a date as independent")
+    assert caution.startswith("classical standard errors treat the assets of a date")
     page.write(pooled, tmp_path, [])
     assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert caution in terminal(pooled, tmp_path, capsys)
@@ -59,7 +59,7 @@ def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(
     assert metrics["fit/r2_uncentred"] == pytest.approx(0.948401, abs=DIGITS)
     assert quality["r2"].iloc[0] == metrics["fit/r2"]
     assert quality["r2_uncentred"].iloc[0] == metrics["fit/r2_uncentred"]
-    said = "without a constant: about the mean of the target; uncentred, about zero, 0.9484"
+    said = "without a constant; R2 is about the mean of the target, uncentred R2 is 0.9484"
     assert said in "\n".join(sections(without_constant)["Fit"])
     assert said in terminal(without_constant, tmp_path, capsys)
     page.write(without_constant, tmp_path, [])

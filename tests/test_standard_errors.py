@@ -73,10 +73,10 @@ def test_an_entry_of_the_table_is_all_that_a_new_covariance_takes(added: str) ->
     assert not np.allclose(fit.coefficients["std_error"], plain.coefficients["std_error"])
     assert set(fit.quality["cov"]) == {added}
     assert fit.errors.startswith("HC4 (Cribari-Neto 2004), t(n-k)")
-    assert allowed(added) == "HC4 errors allow for unequal variances and high leverage"
+    assert allowed(added) == "HC4 standard errors allow for unequal variances and high leverage"
     assert (
         advice("serial correlation", added)
-        == "the HC4 errors in force allow for it up to their lags"
+        == "the HC4 standard errors allow for it, up to their lags"
     )
     assert list(misfits(added, Covariance, "model.cov")) == []
     assert own(added) is hc4 and list(misfits(added, OwnCovariance, "cov")) == []

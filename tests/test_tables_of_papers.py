@@ -289,13 +289,13 @@ def test_a_logit_has_z_and_the_pseudo_r2_of_mcfadden() -> None:
         quality=[{"unit": "all", "n_obs": 90, "r2": 0.5, "r2_adj": 0.4}],
         model={"estimator": "logit", "cov": "nonrobust"},
         metrics={"fit/n_obs": 90.0, "fit/r2": 0.5, "logit/pseudo_r2": 0.123},
-        errors="nonrobust (inverse Hessian), normal",
+        errors="classical (inverse Hessian), normal",
     )
     table = table_of([run], brackets="t")
     assert table.frame().to_numpy().tolist() == [
         ["x", "1.00**"], ["", "(2.00)"], ["Observations", "90"], ["Pseudo R²", "0.123"],
     ]  # fmt: skip
-    assert table.notes[0].startswith("z-statistics are in parentheses. Standard errors: nonrobust")
+    assert table.notes[0].startswith("z-statistics are in parentheses. Standard errors: classical")
 
 
 SMALL = 0.001  # a p-value that would have three stars
@@ -310,7 +310,7 @@ SMALL = 0.001  # a p-value that would have three stars
         ),
         (
             {"model": {"cov": "HAC", "cov_lags": 5}, "horizon": 21},
-            "No stars: HAC standard errors ignore that targets over 21 rows overlap.",
+            "No stars: Newey-West standard errors ignore that targets over 21 rows overlap.",
         ),
         ({"model": {"cov": "HAC"}, "horizon": 21}, ""),
         ({"model": {"cov": "HC3"}, "horizon": 1}, ""),
@@ -335,13 +335,13 @@ def test_p_values_without_a_verdict_have_no_stars(run: dict[str, Any], line: str
 def test_groups_that_share_dates_and_means_over_assets_have_no_stars() -> None:
     rows = [("group", unit, "x", 1.0, 0.1, SMALL) for unit in ("Energy", "Tech")]
     table = table_of([run_of(rows, model={"by": "sector", "cov": "HC1"})])
-    assert "HC1 standard errors take the assets of a date as independent." in table.notes[-1]
+    assert "HC1 standard errors treat the assets of a date as independent." in table.notes[-1]
     clustered = {"by": "sector", "cov": "cluster", "clusters": ["date"]}
     assert "No stars" not in " ".join(table_of([run_of(rows, model=clustered)]).notes)
     mean = table_of([TWO_FUNDS], columns="model")
     assert mean.notes == (
         "Standard errors are in parentheses: from the standard deviation across assets (ddof 1).",
-        "No stars: the standard error of a mean over assets takes these as independent.",
+        "No stars: the standard error of a mean over assets treats them as independent.",
     )
     many = run_of(
         [("asset", f"U{at:03d}", "x", 1.0, 0.1, SMALL) for at in range(50)]

@@ -21,7 +21,7 @@ from runner.experiment.wording import target_text
 from runner.features.functions import shared
 from runner.models.regression import Regression
 from runner.targets import Unit, same_period_return
-from runner.text import count, number, p_text, percent
+from runner.text import count, number, p_text
 from runner.validation.splitters import HoldOut, NoValidation
 
 NINE = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]
@@ -111,14 +111,14 @@ def test_chance_is_named_where_it_could_have_done_it(nine: Report) -> None:
 
 def test_out_of_sample_names_the_benchmark_and_the_direction(nine: Report) -> None:
     pooled = nine.scores.query("scope == 'pooled'").iloc[0]
-    better = said(nine, "The model's out-of-sample")
-    assert f"squared error is {percent(pooled['r2'])} below that of the train mean" in better
-    assert "it is not a forecast" in " ".join(reading(nine))
+    better = said(nine, "Out-of-sample R2")
+    assert f"R2 is {number(pooled['r2'])} against the training mean" in better
+    assert "it does not forecast" in " ".join(reading(nine))
     worse = replace(nine, scores=nine.scores.assign(r2=-0.02))
-    sentence = said(worse, "The model's out-of-sample")
-    assert "squared error is 2.0 % above that of the train mean" in sentence
-    assert "R2 positive in 0 of 9 assets" in sentence
-    rmse = f"{number(pooled['rmse'])}, against {number(pooled['rmse_naive'])} for the train mean"
+    sentence = said(worse, "Out-of-sample R2")
+    assert "R2 is -0.02000 against the training mean" in sentence
+    assert "; positive in 0 of 9 assets" in sentence
+    rmse = f"{number(pooled['rmse'])}, against {number(pooled['rmse_naive'])} for the training mean"
     assert rmse in said(nine, "RMSE")
 
 
@@ -129,14 +129,14 @@ def test_predictive_runs_are_not_called_explanatory(nine: Report) -> None:
         panel=replace(nine.panel, horizon=5, unit=Unit("excess return", "decimals", "return")),
         audit=replace(nine.audit, looks_ahead=True),
     )
-    assert "not a forecast" not in " ".join(reading(ahead))
+    assert "does not forecast" not in " ".join(reading(ahead))
     assert "Targets over 5 rows overlap" in " ".join(reading(ahead))
     assert target_text(ahead) == "excess return (over 5 rows ahead, decimals)"
     said_only = replace(
         ahead, audit=nine.audit
     )  # the target's horizon says so, but no later row moves it
     assert said_only.kind == "explanatory"
-    assert "not a forecast" in " ".join(reading(said_only))
+    assert "does not forecast" in " ".join(reading(said_only))
 
 
 def test_without_held_out_rows_nothing_is_claimed_about_new_ones() -> None:
@@ -148,23 +148,23 @@ def test_without_held_out_rows_nothing_is_claimed_about_new_ones() -> None:
     ("cov", "unequal", "serial"),
     [
         ("nonrobust", "use model.cov=HC3", "use model.cov=HAC"),
-        ("HC3", "HC3 errors in force", "use model.cov=HAC"),
-        ("HAC", "HAC errors in force", "HAC errors in force"),
+        ("HC3", "HC3 standard errors allow for it", "use model.cov=HAC"),
+        ("HAC", "Newey-West standard errors allow", "Newey-West standard errors allow"),
     ],
 )
 def test_advice_follows_the_errors_in_force(cov: Any, unequal: str, serial: str) -> None:
     report = french(NINE, cov=cov)
     sick = report.diagnostics.assign(p_value=report.diagnostics["p_value"] * 0.0)
     report = replace(report, diagnostics=sick)
-    assert unequal in said(report, "Unequal variances at 5 % in 9 of 9 assets")
+    assert unequal in said(report, "Heteroskedasticity at 5 % in 9 of 9 assets")
     assert serial in said(report, "Serial correlation at 5 % in 9 of 9 assets")
 
 
 def test_healthy_residuals_are_no_proof(nine: Report) -> None:
     p = nine.diagnostics["p_value"]
     healthy = replace(nine, diagnostics=nine.diagnostics.assign(p_value=p.where(p.isna(), 0.5)))
-    assert "no proof of absence" in said(
-        healthy, "Not found at 5 %: unequal variances, serial correlation"
+    assert "does not prove their absence" in said(
+        healthy, "Not found at 5 %: heteroskedasticity, serial correlation"
     )
 
 
@@ -172,7 +172,7 @@ def test_diagnostics_count_units_once_over_both_tests(nine: Report) -> None:
     rows = nine.diagnostics[nine.diagnostics["diagnostic"].isin(["breusch_pagan", "white"])]
     bad = rows[rows["p_value"] < 0.05]["unit"].nunique()
     assert bad
-    assert f"in {bad} of 9 assets (breusch_pagan or white)" in said(nine, "Unequal variances")
+    assert f"in {bad} of 9 assets (Breusch-Pagan or White)" in said(nine, "Heteroskedasticity")
 
 
 def test_collinear_columns_are_named(nine: Report) -> None:
@@ -189,7 +189,8 @@ def test_hypotheses_are_rejected_or_not_and_never_proven(nine: Report) -> None:
     accepted = replace(one, fit=replace(one.fit, hypotheses=one.fit.hypotheses.assign(p_value=0.4)))
     f_stat = one.fit.hypotheses["f_stat"].iloc[0]
     expected = (
-        f"MktRF = 1 is not rejected at 5 % (F(1, 323) = {f_stat:.2f}, p = 0.400); no proof of it."
+        f"MktRF = 1 is not rejected at 5 % (F(1, 323) = {f_stat:.2f}, p = 0.400), "
+        "which does not prove it."
     )
     assert said(accepted, "MktRF = 1") == expected
 

@@ -94,17 +94,18 @@ def _lazy(module: str, name: str, *more: Any) -> Callable[..., Any]:
 
 
 EVERY: tuple[Kind, ...] = ("asset", "date", "pooled")
-UNEQUAL = "allow for unequal variances, and take rows as independent"
+UNEQUAL = "allow for heteroskedasticity, and assume independent rows"
 
 ERRORS: dict[str, Errors] = {
     "nonrobust": Errors(
-        "take variances as equal and rows as independent, which assets of one date seldom are",
+        "assume equal variances and independent rows, which assets of one date seldom are",
         by=EVERY,
         across="HC3",
         unequal=False,
         of=_lazy("numerics.covariance", "nonrobust"),
         of_logit=_lazy("estimators.logit", "inverse_hessian"),
-        convention_of_logit="{name} (inverse Hessian)",
+        convention="classical (equal variances, independent rows)",
+        convention_of_logit="classical (inverse Hessian)",
     ),
     "HC0": Errors(
         UNEQUAL,
@@ -138,7 +139,7 @@ ERRORS: dict[str, Errors] = {
         beside_effects=False,
     ),
     "HAC": Errors(
-        "allow for unequal variances, and for serial correlation up to their lags",
+        "allow for heteroskedasticity, and for serial correlation up to their lags",
         by=("asset",),
         across="HC0",
         of=_lazy("numerics.covariance", "hac"),
@@ -149,7 +150,7 @@ ERRORS: dict[str, Errors] = {
         serial=True,
     ),
     "cluster": Errors(
-        "allow for unequal variances and for what rows of a cluster share",
+        "allow for heteroskedasticity and for correlation within a cluster",
         by=("pooled",),
         across="HC0",
         of_pool=_lazy("estimators.clusters", "clustered"),
@@ -160,7 +161,7 @@ ERRORS: dict[str, Errors] = {
         clustered=True,
     ),
     "driscoll_kraay": Errors(
-        "allow for unequal variances, shared shocks, and serial correlation up to their lags",
+        "allow for heteroskedasticity, common shocks, and serial correlation up to their lags",
         by=("pooled",),
         across="HC0",
         of_pool=_lazy("estimators.clusters", "driscoll_kraay"),
@@ -185,6 +186,19 @@ def own(name: str) -> Callable[[Any, int], Any]:
         allowed = where(lambda errors: errors.of is not None)
         raise UnknownNameError(unknown(name, allowed))
     return covariance
+
+
+CALLED = {
+    "nonrobust": "classical",
+    "HAC": "Newey-West",
+    "cluster": "clustered",
+    "driscoll_kraay": "Driscoll-Kraay",
+}  # in sentences; the others have the name of the setting
+
+
+def called(name: str) -> str:
+    """What the field calls these standard errors."""
+    return CALLED.get(name, name)
 
 
 OTHER_NAMES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.estimators.settings import RegressionSettings
-from runner.estimators.standard_errors import ERRORS, suited
+from runner.estimators.standard_errors import ERRORS, called, suited
 from runner.experiment.wording import errors_in_force, is_logit
 from runner.text import count, per_unit, plural, unit_noun
 
@@ -27,14 +27,14 @@ def cautions(report: Report) -> list[str]:
     sentences = []
     if "mean" in set(coefficients["scope"]):
         sentences.append(
-            f"The t of a mean takes {plural(noun)} as independent; "
-            "shared shocks would make it too large."
+            f"The t-statistic of a mean treats {plural(noun)} as independent; "
+            "common shocks would make it too large."
         )
     is_pooled = noun != "asset" and len(report.panel.assets) > 1
     if is_pooled and not _allows_for_dates(report, errors):
         sentences.append(
-            f"{errors} errors take the assets of a date as independent; "
-            f"shared shocks would make t too large{_instead(report, 'date')}."
+            f"{called(errors)} standard errors treat the assets of a date as independent; "
+            f"common shocks would make t too large{_instead(report, 'date')}."
         )
     return sentences + _on_overlap(report, errors, noun)
 
@@ -47,7 +47,8 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     if _allows_for_lags(errors):
         lags = count(_fewest_lags(report), "lag")
         return [
-            f"Targets over {horizon} rows overlap beyond the {lags} of the {errors} errors: "
+            f"Targets over {horizon} rows overlap beyond the {lags} of the {called(errors)} "
+            "standard errors: "
             f"t is likely too large; use model.cov_lags={horizon - 1}."
         ]
     if noun == "asset":
@@ -56,7 +57,7 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     else:
         instead = _instead(report, "asset")
     return [
-        f"Targets over {horizon} rows overlap, which {errors} errors ignore: "
+        f"Targets over {horizon} rows overlap, which {called(errors)} standard errors ignore: "
         f"t is likely too large{instead}."
     ]
 

@@ -34,11 +34,20 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 20  # terms with a sentence of their own
 STATISTICS = ("estimate", "std_error", "t_stat", "p_value")
+POOLS = {"regression": "a pooled regression"}  # a regression of all assets and dates
 TESTS: dict[str, tuple[str, ...]] = {
-    "unequal variances": ("breusch_pagan", "white"),
+    "heteroskedasticity": ("breusch_pagan", "white"),
     "serial correlation": ("breusch_godfrey", "ljung_box"),
-    "clusters of volatility": ("arch_lm",),
+    "volatility clustering": ("arch_lm",),
     "non-normal residuals": ("jarque_bera",),
+}
+TEST_NAMES = {
+    "breusch_pagan": "Breusch-Pagan",
+    "white": "White",
+    "breusch_godfrey": "Breusch-Godfrey",
+    "ljung_box": "Ljung-Box",
+    "arch_lm": "ARCH-LM",
+    "jarque_bera": "Jarque-Bera",
 }
 
 
@@ -192,8 +201,8 @@ def _without_constant(quality: pd.DataFrame) -> str:
     if uncentred.empty:
         return ""
     return (
-        ", without a constant: about the mean of the target; "
-        f"uncentred, about zero, {number(uncentred.mean())}"
+        ", without a constant; R2 is about the mean of the target, "
+        f"uncentred R2 is {number(uncentred.mean())}"
     )
 
 
@@ -215,7 +224,7 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
         test = f"F({degrees}) = {t_text(row['f_stat'])}, {p_words(row['p_value'])}"
         if rejected:
             return f"{text} is rejected at 5 % ({test})."
-        return f"{text} is not rejected at 5 % ({test}); no proof of it."
+        return f"{text} is not rejected at 5 % ({test}), which does not prove it."
     chance = by_chance(rejected, len(tested)) if rejected else ""
     untested = len(rows) - len(tested)
     not_testable = f"; not testable in {untested:,}" if untested else ""
@@ -238,7 +247,8 @@ def _diagnostics(report: Report) -> list[str]:
         elif len(p_values):
             clean.append(problem)
     if clean:
-        sentences.append(f"Not found at 5 %: {', '.join(clean)}; that is no proof of absence.")
+        absent = ", ".join(clean)
+        sentences.append(f"Not found at 5 %: {absent}; which does not prove their absence.")
     return [*sentences, *_collinear(table), *_not_computed(table)]
 
 
@@ -262,14 +272,16 @@ def _few_values(report: Report) -> list[str]:
 
 
 def _untested(report: Report) -> list[str]:
-    """What the errors in force allow for, where residuals are no single series without tests."""
-    if unit_noun(report.fit.quality) == "asset":
+    """What the standard errors allow for, where residuals are no single series and not tested."""
+    noun = unit_noun(report.fit.quality)
+    if noun == "asset":
         return []
     errors = errors_in_force(report)
     allowed = advice.allowed(errors)
     if not allowed:
         return []
-    return [f"Residuals of such a regression are not tested here; {allowed}."]
+    regressions = POOLS.get(noun, f"regressions by {noun}")
+    return [f"Residuals of {regressions} are not tested here; {allowed}."]
 
 
 def _advice(report: Report, problem: str) -> str:
@@ -282,7 +294,7 @@ def _advice(report: Report, problem: str) -> str:
     fewest = count(int(rows.min()), "row")
     if len(rows) > 1:
         fewest += " or more"
-    return f"t and F then hold in large samples only (here {fewest})"
+    return f"t- and F-tests then hold in large samples only (here {fewest})"
 
 
 def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
@@ -308,7 +320,7 @@ def _problem(report: Report, problem: str, p_values: pd.Series) -> str:
         where = f" in {rejected:,} of {units:,} {noun}{chance}"
     initial = problem[0].upper()
     subject = initial + problem[1:]
-    tests = " or ".join(names)
+    tests = " or ".join(TEST_NAMES[name] for name in names)
     return f"{subject} at 5 %{where} ({tests}): {_advice(report, problem)}."
 
 
@@ -341,13 +353,13 @@ def _not_computed(table: pd.DataFrame) -> list[str]:
 def _audit(report: Report) -> list[str]:
     audit = report.audit
     if audit is None:
-        return ["Switched off: nothing here was tried for look-ahead."]
+        return ["Switched off (audit=off): nothing was tested for look-ahead."]
     sentences = [f"LEAKING: {leak}." for leak in report.leaks]
     sentences += audit.words
     if report.panel.horizon > 0 and audit.looks_ahead is False:
         sentences.append(
-            "The target's horizon says that it looks ahead, but no later row moves it: "
-            "this explains."
+            "The target's horizon is above zero, but no later row changes it: "
+            "this explains, it does not forecast."
         )
     return sentences
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from runner.text import LEVEL, count, number, p_words, percent, plural, t_text, unit_noun
+from runner.text import LEVEL, count, number, p_words, plural, t_text, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 SAME = 1e-9  # out-of-sample R2 below which forecasts are the benchmark but for rounding
 KINDS = {
     "explanatory": (
-        "It explains the target of a row with regressors of the same row; it is not a forecast."
+        "Regressors and target are of the same date: this explains, it does not forecast."
     ),
-    "predictive": "Regressors are known before the target: a forecast, good or bad.",
+    "predictive": "Regressors are known before the target: this is a forecast.",
 }
 
 
@@ -56,7 +56,7 @@ def _nothing_held_out(report: Report) -> list[str]:
 
 
 def _r2_sentence(report: Report, scores: pd.Series, hold_outs: int) -> str:
-    """The squared error beside the benchmark's over all folds but the hold-outs, and the R2."""
+    """R2 against the benchmark over all folds but the hold-outs, and where it is positive."""
     folds = report.predictions["fold"].nunique() - hold_outs
     sample = [count(int(scores["n_obs"]), "observation")]
     is_path = report.scores["scope"] == "path"
@@ -65,20 +65,17 @@ def _r2_sentence(report: Report, scores: pd.Series, hold_outs: int) -> str:
         sample.append(count(paths, "path"))
     sample.append(count(folds, "fold"))
     r2 = scores["r2"]
-    details = f"R2 = {number(r2)}; {', '.join(sample)}{_positive_in(report)}"
-    compared = _compared(report.benchmark, r2)
-    return f"{compared[0].upper()}{compared[1:]} ({details})."
+    details = f"{', '.join(sample)}{_positive_in(report)}"
+    return f"{_against(report.benchmark, r2)} ({details})."
 
 
-def _compared(benchmark: str, r2: float) -> str:
-    """How much smaller or larger the squared error is than that of the benchmark."""
+def _against(benchmark: str, r2: float) -> str:
+    """The R2, with words of its own where it is unknown or zero."""
     if math.isnan(r2):
-        return f"the {benchmark} leaves nothing to explain out of sample"
+        return f"The target equals the {benchmark} out of sample, so that R2 is undefined"
     if abs(r2) < SAME:
-        return f"the out-of-sample forecasts equal the {benchmark}"
-    side = "below" if r2 > 0 else "above"
-    error = "the model's out-of-sample squared error"
-    return f"{error} is {percent(abs(r2))} {side} that of the {benchmark}"
+        return f"The out-of-sample forecasts equal the {benchmark}: R2 is {number(r2)}"
+    return f"Out-of-sample R2 is {number(r2)} against the {benchmark}"
 
 
 def _positive_in(report: Report) -> str:
@@ -90,7 +87,7 @@ def _positive_in(report: Report) -> str:
     is_positive = units["r2"] > 0
     positive = int(is_positive.sum())
     units_noun = plural(unit_noun(units))
-    return f"; R2 positive in {positive:,} of {len(units):,} {units_noun}"
+    return f"; positive in {positive:,} of {len(units):,} {units_noun}"
 
 
 def _errors_clause(report: Report, scores: pd.Series) -> str:
@@ -162,8 +159,8 @@ def _kind(report: Report) -> list[str]:
     """What kind of statement the run makes; none where nothing but a constant was fitted."""
     if report.kind == "predictive" and report.trains_on_later_rows:
         return [
-            "Folds train on later rows too: how well the regressors hold, "
-            "not a forecast anyone could have made."
+            "Folds train on later rows too: this measures how well the relation holds, "
+            "not a forecast that could have been made at the time."
         ]
     return [KINDS[report.kind]] if report.panel.names else []
 
@@ -175,6 +172,6 @@ def _not_counted(report: Report) -> list[str]:
     unusable = int(is_unusable.sum())
     if unusable == 0:
         return []
-    verb = "is no row" if unusable == 1 else "are no rows"
+    verb = "is" if unusable == 1 else "are"
     dates = f"{unusable:,} of {count(len(usable), 'date')}"
-    return [f"{dates} {verb} of the folds: no asset has a target and every feature there."]
+    return [f"{dates} {verb} in no fold: no asset has a target and every feature there."]

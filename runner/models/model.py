@@ -58,7 +58,7 @@ class Model:
         return list(features)
 
     def lacks_the_mean(self, panel: Panel) -> str:
-        """Why the train mean of each asset is no special case of the model; empty where it is.
+        """Why the training mean of each asset is no special case of the model; empty where it is.
 
         The Clark-West test needs it to be one.
         """

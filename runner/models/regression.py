@@ -67,7 +67,7 @@ class Regression(RegressionSettings, Model):
         return chosen_of(features, self.regressors)
 
     def lacks_the_mean(self, panel: Panel) -> str:
-        """Why a forecast with every slope zero is not the train mean of each asset.
+        """Why a forecast with every slope zero is not the training mean of each asset.
 
         Empty where it is. A penalty leaves the constant free, so that penalised regressions by
         asset and a logit contain it too.
@@ -77,7 +77,7 @@ class Regression(RegressionSettings, Model):
         if self.by == "date":
             return "a regression by date has no constant of the asset"
         if self.weights is not None:
-            return "rows are weighted in the fit, not in the train mean"
+            return "rows are weighted in the fit, not in the training mean"
         if "asset" in self.effects:
             return ""
         if any(name != "date" for name in self.effects):

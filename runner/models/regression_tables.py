@@ -149,7 +149,7 @@ def _errors_in_words(
         words = f"Newey-West over dates, {lags} lags, no small-sample factor"
     else:
         units = {"date": "dates", "asset": "assets"}.get(model.by or "", "groups")
-        words = f"from the standard deviation across {units} (ddof 1)"
+        words = f"standard deviation across {units} / root of their number"
     return f"{covariance}; of the mean: {words}"
 
 

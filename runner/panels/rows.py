@@ -52,27 +52,27 @@ class Rows:
     @property
     def words(self) -> str:
         """Which rows they are, how many, and how many the other kind would be."""
-        cells = count(self.used, "cell")
+        cells = count(self.used, "observation")
         if not self.lacking:
             same = f"so that model.rows={OWN} and {COMMON} are the same"
-            known = "in which every feature of the spec is known"
+            known = "have every feature of the spec"
             return f"{cells} {known}; the model uses all, {same}."
         costs = [f"{name} in {lost:,}" for name, lost in self.lacking.items() if lost]
         others = ", ".join(costs)
         if self.kind == OWN:
             return self._own_words(cells, others)
-        kept = f"{cells} in which every feature of the spec is known (model.rows=common)"
+        kept = f"{cells} have every feature of the spec (model.rows=common)"
         if not others:
-            return f"{kept}; the model's own regressors are known in no others."
-        return f"{kept}; the model's own regressors are in {self.own:,} (the cost: {others})."
+            return f"{kept}; no others have the model's own regressors."
+        return f"{kept}; {self.own:,} have the model's own regressors (missing: {others})."
 
     def _own_words(self, cells: str, others: str) -> str:
         """The same of own rows, given how many lack the other features."""
-        kept = f"{cells} in which the model's own regressors are known (model.rows=own)"
+        kept = f"{cells} have the model's own regressors (model.rows=own)"
         if not others:
-            return f"{kept}; the other features of the spec are known there too."
-        common = f"in {self.common:,} of them every feature of the spec is"
-        return f"{kept}; {common} (unknown: {others})."
+            return f"{kept}; all of them have the other features of the spec too."
+        common = f"{self.common:,} of them have every feature of the spec"
+        return f"{kept}; {common} (missing: {others})."
 
 
 def rows_of(

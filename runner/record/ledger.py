@@ -41,22 +41,21 @@ class Count:
     def words(self) -> list[str]:
         """What the number of trials means for one of them, in a sentence."""
         if self.trials == 1:
-            return ["No other spec is recorded for this data and target."]
+            return ["This is the first specification recorded for these data and this target."]
         lost = []
         if self.failed:
             lost.append(f"{self.failed:,} failed")
         if self.abandoned:
             lost.append(f"{self.abandoned:,} abandoned")
         without_result = f" ({' and '.join(lost)})" if lost else ""
-        warning = "the best of several looks better than it is"
+        warning = "the best of several is biased upward"
         if self.trials >= MANY_TESTS:
-            warning = (
-                "where nothing is to be found, chance alone makes about "
-                f"{LEVEL * self.trials:,.0f} of them significant at 5 %"
-            )
+            expected = f"{LEVEL * self.trials:,.0f}"
+            warning = f"chance alone would make about {expected} of them significant at 5 %"
         return [
-            f"The ledger has {self.trials:,} specs on this data and target{without_result}, "
-            f"this one included: {warning}, and no p-value here allows for that."
+            f"{self.trials:,} specifications are recorded for these data and this "
+            f"target{without_result}, this one included: {warning}, and p-values here are not "
+            "adjusted for that."
         ]
 
 

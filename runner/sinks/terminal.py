@@ -189,7 +189,7 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "full") -> N
         console.print(f"{_data(report)}; {calendar_text(report)}")
         _show_beside(console, report, directory)
         console.print(_in_words(_in_short(report)))
-        console.print("In short: --full prints every estimate and sentence.")
+        console.print("Shortened: --full prints every estimate and every sentence.")
     else:
         console.print(_data(report))
         console.print(f"calendar: {calendar_text(report)}")
@@ -212,7 +212,7 @@ def _show_coefficients(console: Console, report: Report, directory: Path, most: 
             file = directory / "coefficients.csv"
             console.print(f"{count(more, 'more row')} in {file}")
     legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
-    console.print(f"errors: {report.fit.errors}.{legend}")
+    console.print(f"standard errors: {report.fit.errors}.{legend}")
 
 
 def _show_beside(console: Console, report: Report, directory: Path) -> None:
@@ -364,12 +364,12 @@ def _title(report: Report) -> str:
 
 
 def _data(report: Report) -> str:
-    """Where the data is from, and how many of its cells were used."""
-    panel = report.panel
-    kept = panel.usable_cells
-    cells = kept + panel.dropped_cells
-    rows = "" if report.rows is None else f" (model.rows={report.rows.kind})"
-    return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
+    """Where the data is from, and how many asset-dates of it were used."""
+    kept = report.panel.usable_cells
+    cells = kept + report.panel.dropped_cells
+    rows = f" (model.rows={report.rows.kind})" if report.rows else ""
+    source = f"{report.source} ({report.fingerprint[:12]})"
+    return f"data: {source}, {kept:,} of {cells:,} observations used{rows}"
 
 
 def _coefficients(report: Report, most: int) -> Sheet:

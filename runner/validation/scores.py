@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
-BENCHMARK = "train mean"
+BENCHMARK = "training mean"
 
 
 def of(function: Callable[[np.ndarray, np.ndarray], Any]) -> Callable[[Rows | Sample], Any]:

@@ -191,7 +191,7 @@ def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
         groups = count(len(scored), "group")
         words.append(
             f"RMSE of the forecasts {sample}: {errors}; "
-            f"above that of the train mean in {worse:,} of {groups}. "
+            f"above that of the training mean in {worse:,} of {groups}. "
             "No test was made of the differences."
         )
     return words

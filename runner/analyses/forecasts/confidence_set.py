@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
     from runner.validation.folds import Fold
 
-RUN, NAIVE = "this run", "train mean"
+RUN, NAIVE = "this run", "training mean"
 
 
 def confidence_set(
@@ -34,7 +34,7 @@ def confidence_set(
     """The model confidence set of Hansen, Lunde and Nason (2011): those not shown to be beaten.
 
     `models` maps a name to the settings in which it differs from the model of the run, such as
-    {capm: {regressors: [MktRF]}}; the run's own and the train mean compete too. Squared errors,
+    {capm: {regressors: [MktRF]}}; the run's own and the training mean compete too. Squared errors,
     averaged over assets by date, on the rows that all of them forecast; a hold-out beside other
     folds is left alone. Stationary bootstrap of `draws`, blocks of `block` dates (null: the larger
     of the horizon and the cube root of the dates), statistic R, by arch. A model is in the set

@@ -96,10 +96,10 @@ def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:
     from runner.numerics.cross_section import FEWEST
 
     naive = table["rank_ic_naive"].mean()
-    against = "the train mean orders nothing"
+    against = "the training mean is the same for all assets"
     if not np.isnan(naive):
         naive_text = number(naive)
-        against = f"against {naive_text} of the train mean"
+        against = f"against {naive_text} for the training mean"
     rank_ic = number(mean.mean)
     dates = count(mean.dates, "date")
     t = t_text(mean.t)

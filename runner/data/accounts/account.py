@@ -158,7 +158,7 @@ def _dates(market: Market) -> str:
     text = count(dates, "date")
     gaps = gaps_of(calendar)
     if not len(gaps.days):
-        return f"{text}; none is missing in between."
+        return f"{text}, none missing in between."
     last_before = gaps.after[0]
     first_after = gaps.before[0]
     between = f"between {last_before:%Y-%m-%d} and {first_after:%Y-%m-%d}"
@@ -184,15 +184,13 @@ def _coverage(market: Market, known: Column) -> str:
     N = len(market.assets)
     counts = known.counts()
     values = counts.of_assets
-    number_of_cells = count(T * N, "cell")
-    cells = f"{number_of_cells} (date x asset)"
+    observations = count(T * N, "asset-date")
     is_whole = values == T
     whole = int(is_whole.sum())
     if whole == N:
-        assets = count(N, "asset")
-        return f"{assets}: {cells}, all with a value."
+        return f"{count(N, 'asset')}: {observations}, none missing."
     share = percent(counts.total / (T * N))
-    text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
+    text = f"{count(N, 'asset')}: {share} of the {observations} have a value"
     least = int(values.argmin())
     asset = market.assets[least]
     fewest_values = values[least]
@@ -212,7 +210,7 @@ def _joined(market: Market) -> list[str]:
     if not shares:  # labels alone: the groups of assets tell how many have one
         return []
     shares_text = listed(shares)
-    return [f"Rows that joined columns meet: {shares_text}."]
+    return [f"Coverage of joined tables: {shares_text}."]
 
 
 def _returned(market: Market, returns: Column | None) -> list[str]:
@@ -229,11 +227,11 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     date = stamp(day)
     usual = median_size(returns)
     size = percent(usual)
-    text = f"Median absolute return a row {size}; the largest is {largest} ({asset}, {date})"
+    text = f"Median absolute return {size} per row; largest {largest} ({asset}, {date})"
     share = amounts(returns).share_zero
     if share > MANY_ZEROS:
         share_text = percent(share)
-        text += f"; {share_text} are zero"
+        text += f"; {share_text} of returns are zero"
     return [f"{text}."]
 
 
@@ -245,9 +243,9 @@ def _risk_free(market: Market) -> list[str]:
         rate = float(market.series[name].median())
         if canonical(str(name)) != RISK_FREE or np.isnan(rate):
             continue
-        text = f"Risk-free rate {name}: median {percent(rate)} a row"
+        text = f"Risk-free rate {name}: median {percent(rate)} per row"
         if a_year is not None:
-            text += f", {percent(rate * a_year)} a year"
+            text += f" ({percent(rate * a_year)} a year)"
         sentences.append(f"{text}.")
     return sentences
 
@@ -257,10 +255,10 @@ def _guessed(market: Market) -> list[str]:
     guesses = []
     for reading in market.readings:
         if reading.guessed and reading.name != reading.column:
-            guesses.append(f"{reading.name} is {reading.column}")
+            guesses.append(f"{reading.name} = {reading.column}")
     if not guesses:
         return []
-    return [f"Guessed by name or content: {listed(guesses)} (`columns` of the table changes it)."]
+    return [f"Recognised by name or content: {listed(guesses)} (change by data.columns)."]
 
 
 def _named(market: Market) -> list[str]:

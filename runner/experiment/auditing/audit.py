@@ -113,8 +113,8 @@ class Audit:
         sentences += [f"Warning: {text}." for text in self.warnings]
         if self.without_data:
             sentences.append(
-                f"{listed(self.without_data)} did not change when the data did, "
-                "as a calendar would not: the audit says nothing about data from elsewhere."
+                f"{listed(self.without_data)} did not change when the data did, as a calendar "
+                "would not: the audit cannot see look-ahead in data from elsewhere."
             )
         untried = self.table[self.table["verdict"].str.startswith(UNTRIED)]
         pairs = zip(untried["what"], untried["verdict"], strict=True)
@@ -130,12 +130,12 @@ class Audit:
         assets = count(self.assets, "asset")
         rows = count(self.rows, "row")
         extent = f"{assets}, {rows}"
-        drawn = "all of the data" if self.thorough else "a sample"
+        drawn = "all of the data" if self.thorough else "sample"
         answer = "Look-ahead" if self.leaks else "No look-ahead found"
-        result = "" if self.leaks else ", and no value known by then changed"
+        result = "" if self.leaks else "; no value known by then changed"
         return (
-            f"{answer}: {number} recomputed on data cut off at {dates} or continued "
-            f"differently ({drawn}: {extent}; seed {self.seed}){result}."
+            f"{answer}: {number} recomputed on data that end at {dates}, or differ after them "
+            f"({drawn}: {extent}; seed {self.seed}){result}."
         )
 
     def with_models(self, model: Model, panel: Panel, folds: Sequence[Fold]) -> Audit:

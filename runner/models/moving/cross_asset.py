@@ -72,7 +72,7 @@ class CrossAsset(Model):
         return ["_target_: CrossAsset needs candidates; features: none are given"]
 
     def lacks_the_mean(self, panel: Panel) -> str:
-        return "the constant is of the window before each row, the train mean of all rows"
+        return "the constant is of the window before each row, the training mean of all rows"
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """The fits on the last `window` of these rows: what would forecast the next one.

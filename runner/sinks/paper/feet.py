@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from runner.estimators.standard_errors import called
 from runner.sinks.paper.digits import figure
 from runner.sinks.paper.plan import PlannedPanel
 from runner.sinks.paper.runs import Estimates, Run
@@ -17,12 +18,6 @@ FITS = {
     "r2_adj": "Adjusted R²",
     "r2_within": "Within R²",
     "pseudo_r2": "Pseudo R²",
-}
-ERRORS = {
-    "nonrobust": "OLS",
-    "HAC": "Newey-West",
-    "cluster": "Clustered",
-    "driscoll_kraay": "Driscoll-Kraay",
 }
 
 
@@ -91,8 +86,8 @@ def _errors(runs: Sequence[Run]) -> list[Foot]:
     texts = []
     for run in runs:
         covariance = run.model.get("cov")
-        name = str(covariance or "")
-        texts.append(ERRORS.get(name, name))
+        name = called(str(covariance or ""))
+        texts.append(name[:1].upper() + name[1:])
     if len(set(texts)) == 1:
         return []
     return [Foot("Standard errors", tuple(texts))]

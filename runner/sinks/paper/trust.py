@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.estimators.standard_errors import ERRORS
+from runner.estimators.standard_errors import ERRORS, called
 
 
 def distrust(model: Mapping[str, Any], horizon: int, are_groups: bool) -> str:
@@ -25,13 +25,13 @@ def distrust(model: Mapping[str, Any], horizon: int, are_groups: bool) -> str:
     enough_lags = errors.serial and (lags is None or lags >= horizon - 1)
     allows_overlap = horizon < 2 or enough_lags or bool(clusters - {"date"})
     if not allows_overlap:
-        return f"{name} standard errors ignore that targets over {horizon} rows overlap"
+        return f"{called(name)} standard errors ignore that targets over {horizon} rows overlap"
     allows_dates = not are_groups or errors.shocks or "date" in clusters
     if not allows_dates:
-        return f"{name} standard errors take the assets of a date as independent"
+        return f"{called(name)} standard errors treat the assets of a date as independent"
     return ""
 
 
 def of_mean(noun: str) -> str:
     """Why a mean over assets or groups bears no stars."""
-    return f"the standard error of a mean over {noun}s takes these as independent"
+    return f"the standard error of a mean over {noun}s treats them as independent"

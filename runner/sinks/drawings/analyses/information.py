@@ -39,7 +39,7 @@ def information(table: pd.DataFrame) -> Any:
     axes.axhline(0.0, **BASE_LINE)
     dates_of_rows = table["date"]
     days = days_since(dates_of_rows, dates_of_rows.min())
-    looks = (("rank_ic", "forecast", BLUE, 1.6), ("rank_ic_naive", "train mean", ORANGE, 1.2))
+    looks = (("rank_ic", "forecast", BLUE, 1.6), ("rank_ic_naive", "training mean", ORANGE, 1.2))
     totals = {}
     for name, label, colour, width in looks:
         if table[name].notna().any():
@@ -68,7 +68,7 @@ def regimes(table: pd.DataFrame) -> Any:
     positions = np.arange(regimes)
     axes.bar(positions - 0.19, table["rmse"], 0.36, color=BLUE, label="forecast")
     naive: Any = {"color": PALE, "edgecolor": GREY, "linewidth": 0.8}
-    axes.bar(positions + 0.19, table["rmse_naive"], 0.36, label="train mean", **naive)
+    axes.bar(positions + 0.19, table["rmse_naive"], 0.36, label="training mean", **naive)
     labels = []
     names = labels_of(table["unit"], 24)
     for name, n in zip(names, table["n_obs"], strict=True):

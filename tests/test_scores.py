@@ -13,8 +13,10 @@ from scipy import stats
 from scipy.signal import lfilter
 from sklearn import metrics
 
+from runner.numerics import cross_section
 from runner.numerics.covariance import default_lags
 from runner.numerics.cross_section import MANY, average, rank_correlations, ranks
+from runner.validation import scores
 from runner.validation.scores import (
     COLUMNS,
     LOGGED,
@@ -493,3 +495,21 @@ def test_scores_of_assets_together_are_those_of_each_by_itself(horizon: int) -> 
                 float(together.loc[str(name), column]), float(alone[column]), rtol=1e-9,
                 atol=1e-12, err_msg=f"{name} {column}",
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_scores_of_some_rows_at_a_time_are_those_of_all_at_once(
+    in_order: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    date = np.sort(rng.integers(0, 40, 500)) * 2  # no rows on every other date
+    if not in_order:
+        rng.shuffle(date)
+    rows = pd.DataFrame({"date": pd.bdate_range("2020-01-01", periods=80)[date], "fold": "1"})
+    rows["asset"] = np.array([f"A{i}" for i in range(9)])[rng.integers(0, 9, len(date))]
+    for name in ("y", "prediction", "benchmark"):
+        rows[name] = rng.normal(size=len(date)).round(1)
+    at_once = score(rows, horizon=2)
+    monkeypatch.setattr(cross_section, "STRETCH", 30)
+    monkeypatch.setattr(scores, "STRETCH", 70)
+    pd.testing.assert_frame_equal(score(rows, horizon=2), at_once, check_exact=True)

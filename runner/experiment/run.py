@@ -34,6 +34,15 @@ from runner.validation.scores import score, train_means
 from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
 
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
+FORECASTS = {  # column of the predictions -> its numbers while they are made
+    "date": np.int32,
+    "asset": np.int32,
+    "fold": np.int32,
+    "path": np.int16,
+    "y": np.float64,
+    "prediction": np.float64,
+    "benchmark": np.float64,
+}
 
 
 def run(experiment: Experiment, bench: Bench | None = None) -> Report:
@@ -220,17 +229,30 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     tested = forecastable(panel, folds)
     if not tested:
         return pd.DataFrame(columns=PREDICTIONS)
-    tables = [_forecast_fold(model, panel, fold) for fold in tracked(tested, "folds forecast")]
-    rows = [len(table) for table in tables]
-    fold_number = np.repeat(np.arange(len(tested), dtype=np.int32), rows)
+    forecasts = 0
+    most = sum(int(panel.usable_by_date[fold.test].sum()) for fold in tested)
+    columns = {name: np.empty(most, dtype) for name, dtype in FORECASTS.items()}
+    for number, fold in enumerate(tracked(tested, "folds forecast")):
+        of_fold = _forecast_fold(model, panel, fold)
+        rows = slice(forecasts, forecasts + len(of_fold["y"]))
+        for name, values in of_fold.items():
+            columns[name][rows] = values
+        columns["fold"][rows] = number
+        forecasts = rows.stop
+    kept = {name: values[:forecasts] for name, values in columns.items()}
     names = [fold.name for fold in tested]
-    predictions = pd.concat(tables, ignore_index=True)
-    predictions.insert(2, "fold", pd.Categorical.from_codes(fold_number, names))
-    return predictions
+    of_dates = {
+        "date": panel.dates[kept["date"]],
+        "asset": pd.Categorical.from_codes(kept["asset"], panel.assets),
+        "fold": pd.Categorical.from_codes(kept["fold"], names),
+    }
+    return pd.DataFrame({**kept, **of_dates}, columns=PREDICTIONS, copy=False)
 
 
-def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
+def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> dict[str, np.ndarray]:
     """Test cells of one fold with a target and a prediction, without the column of the fold.
+
+    Columns (n,); of date and asset their positions in the panel.
 
     The benchmark is each asset's mean over its training rows, or that of all assets where it has
     none.
@@ -254,16 +276,14 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
     else:
         path = fold.path[position].astype(np.int16)
     means = train_means(panel, fold.train)
-    names = pd.Categorical.from_codes(asset.astype(np.int32), panel.assets)
-    columns = {
-        "date": panel.dates[row],
-        "asset": names,
+    return {
+        "date": row,
+        "asset": asset,
         "path": path,
         "y": panel.scored_at(row, asset),
         "prediction": forecasts[position, asset],
         "benchmark": means[asset],
     }
-    return pd.DataFrame(columns)
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ All dates are computed together. Values (n,) come with the number of their `date
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from runner.numerics.variation import COMPUTED, flat, of_quotients, rounding_alo
 
 FEWEST = 3  # assets of a date: two correlate by 1 or -1 whatever they do
 MANY = 64  # assets of a date, on average, from which dates are sorted one by one
+STRETCH = 250_000  # rows that are correlated at a time, which bounds the memory it takes
 NAN = float("nan")
 
 
@@ -137,6 +139,49 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
 
     NaN on dates with fewer than three assets, or on which one of the two does not vary.
     """
+    return _by_stretch(_correlations, x, y, date, dates)
+
+
+def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
+    """Spearman's correlation (dates,) of x and y (n,) over the assets of each date.
+
+    NaN as `correlations`.
+    """
+    return _by_stretch(_rank_correlations, x, y, date, dates)
+
+
+def _by_stretch(
+    correlate: Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    date: np.ndarray,
+    dates: int,
+) -> np.ndarray:
+    """What `correlate` gives of each date (dates,), called with some dates at a time."""
+    correlation = np.full(dates, NAN)
+    for rows in _stretches(date):
+        own = date[rows]
+        first = own.min()
+        after = own.max() + 1
+        correlation[first:after] = correlate(x[rows], y[rows], own - first, int(after - first))
+    return correlation
+
+
+def _stretches(date: np.ndarray) -> list[slice]:
+    """Rows of whole dates, some `STRETCH` at a time; all at once where they are not in order."""
+    n = len(date)
+    in_order = (date[:-1] <= date[1:]).all()
+    if n and not in_order:
+        return [slice(0, n)]
+    edges = [0]
+    while edges[-1] < n:
+        last_row = min(edges[-1] + STRETCH, n) - 1
+        end_of_date = np.searchsorted(date, date[last_row], side="right")
+        edges.append(int(end_of_date))
+    return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+def _correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     n = _counts(date, dates)
     most = n.max(initial=0.0)
     if most < FEWEST:
@@ -157,11 +202,7 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
     return np.where(known, correlation, NAN)
 
 
-def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Spearman's correlation (dates,) of x and y (n,) over the assets of each date.
-
-    NaN as `correlations`.
-    """
+def _rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     assets = _counts(date, dates)
     most = assets.max(initial=0.0)
     if most < FEWEST:
@@ -171,7 +212,7 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
     known &= varies(y, date, dates)
     x_ranks = ranks(x, date)
     y_ranks = ranks(y, date)
-    correlation = correlations(x_ranks, y_ranks, date, dates)
+    correlation = _correlations(x_ranks, y_ranks, date, dates)
     return np.where(known, correlation, NAN)
 
 

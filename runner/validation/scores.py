@@ -20,6 +20,7 @@ from runner.validation.splitters import HOLD_OUT
 if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
+STRETCH = 250_000  # rows of assets that are scored at a time, which bounds the memory it takes
 # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
 BENCHMARK = "training mean"
 
@@ -280,21 +281,46 @@ def _units(part: pd.DataFrame, horizon: int) -> pd.DataFrame:
 def _by_asset(whole: Sample, codes: np.ndarray) -> dict[str, np.ndarray]:
     """Every score and test of each asset (N,), given the asset (n,) of each row.
 
-    Assets with as many rows are scored together.
+    Assets with as many rows are scored together, some `STRETCH` rows at a time.
     """
-    order = np.lexsort((whole.date, codes))
-    y, forecast, benchmark = (
-        values[order] for values in (whole.y, whole.forecast, whole.benchmark)
-    )
-    code = codes[order]
-    date = whole.date[order]
-    count = np.bincount(code)
+    count = np.bincount(codes)
+    by_count = np.argsort(count, kind="stable")
+    place = np.empty_like(by_count)
+    place[by_count] = np.arange(len(count))
+    order = np.lexsort((whole.date, place[codes]))
     scores = {name: np.full(len(count), np.nan) for name in (*SCORES, *TESTS)}
+    ends = np.cumsum(count[by_count])
+    start = 0
+    while start < len(count):
+        rows_before = ends[start] - count[by_count[start]]
+        stop = np.searchsorted(ends, rows_before + STRETCH, side="right")
+        stop = max(int(stop), start + 1)
+        assets = by_count[start:stop]
+        rows = order[rows_before : ends[stop - 1]]
+        some = _some_assets(whole, rows, count[assets])
+        for name, values in some.items():
+            scores[name][assets] = values
+        start = stop
+    return {"n_obs": count, **scores}
+
+
+def _some_assets(whole: Sample, rows: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score and test (A,) of some assets that have `count` (A,) rows of the sample.
+
+    Args:
+        rows: (n,) positions in the sample, asset by asset in order of date.
+    """
+    y = whole.y[rows]
+    forecast = whole.forecast[rows]
+    benchmark = whole.benchmark[rows]
+    date = whole.date[rows]
+    code = np.repeat(np.arange(len(count)), count)
+    scores = {name: np.full(len(count), np.nan) for name in (*OF_ROWS, *TESTS)}
     with np.errstate(divide="ignore", invalid="ignore"):
         for assets, at in _alike(count):
-            rows = Rows(y[at], forecast[at], benchmark[at])
+            own = Rows(y[at], forecast[at], benchmark[at])
             for name, function in OF_ROWS.items():
-                scores[name][assets] = function(rows)
+                scores[name][assets] = function(own)
     # several forecasts of an asset on one date, of overlapping folds, are one: their mean
     other_asset = np.diff(code) != 0
     other_date = np.diff(date) != 0
@@ -318,7 +344,7 @@ def _by_asset(whole: Sample, codes: np.ndarray) -> dict[str, np.ndarray]:
         scores["cw_stat"][assets] = cw_stat
         scores["cw_p_value"][assets] = cw_p_value
     scores["test_dates"] = dates.astype(float)
-    return {"n_obs": count, **scores}
+    return scores
 
 
 def _alike(count: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -70,8 +70,8 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
     chosen = shift = 0
     for shift in range(BITS - DIGIT, -1, -DIGIT):
         counts = np.zeros(1 << DIGIT, dtype=np.int64)
-        for part in parts():
-            bits = _bits(part)
+        for piece in _pieces(parts):
+            bits = _bits(piece)
             if shift < BITS - DIGIT:
                 bits = bits[bits >> np.uint64(shift + DIGIT) == begins]
             digit = (bits >> np.uint64(shift)) & np.uint64((1 << DIGIT) - 1)
@@ -85,10 +85,17 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
     if counts[chosen] > KEPT:  # all are equal
         return np.array([_number(int(begins))]), rank
     parts_of_it = []
-    for part in parts():
-        bits = _bits(part)
-        parts_of_it.append(part[bits >> np.uint64(shift) == begins])
+    for piece in _pieces(parts):
+        bits = _bits(piece)
+        parts_of_it.append(piece[bits >> np.uint64(shift) == begins])
     return np.sort(np.concatenate(parts_of_it)), before
+
+
+def _pieces(parts: Parts) -> Iterator[np.ndarray]:
+    """The same numbers, few enough at a time for the memory that their bits take."""
+    for part in parts():
+        for start in range(0, len(part), KEPT):
+            yield part[start : start + KEPT]
 
 
 def _bits(part: np.ndarray) -> np.ndarray:

@@ -45,6 +45,12 @@ class Listings:
         first = self.row.astype(np.int64) * len(self.assets)
         return first + self.column
 
+    @cached_property
+    def position_by_asset(self) -> np.ndarray:
+        """Positions (n,) of the cells in an array (N, T), asset by asset."""
+        first = self.column.astype(np.int64) * len(self.dates)
+        return first + self.row
+
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
         """The values (n,) in their cells (T, N), `absent` in all others."""
         cells = np.full((len(self.assets), len(self.dates)), absent)
@@ -330,6 +336,20 @@ def refuse_unlisted(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class KeptColumn(LongColumn):
+    """A long column whose frame is kept once it is made: for a part that several features read."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The field as a frame (T, N); pandas copies what is written to."""
+        return self._frame.copy(deep=False)
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return LongColumn(self.listings, self.values).frame
+
+
 class Fields(MutableMapping[str, pd.DataFrame]):
     """The fields of a market by name; `fields[name]` is a frame (T, N).
 
@@ -394,6 +414,14 @@ class Fields(MutableMapping[str, pd.DataFrame]):
     def named(self, names: Collection[str]) -> Fields:
         """The fields of these names."""
         columns = {name: column for name, column in self.columns.items() if name in names}
+        return Fields(columns)
+
+    def kept(self) -> Fields:
+        """The same, whose frames are made once: for a part of a market that lives shortly."""
+        columns = dict(self.columns)
+        for name, column in self.columns.items():
+            if isinstance(column, LongColumn):
+                columns[name] = KeptColumn(column.listings, column.values)
         return Fields(columns)
 
     def shallow(self) -> Fields:

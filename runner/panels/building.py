@@ -34,6 +34,8 @@ from runner.preprocessing.labelled import Labelled
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
 
+EVERY = slice(None)  # row of the target
+
 
 def build_panel(
     market: Market,
@@ -42,13 +44,13 @@ def build_panel(
     steps: Sequence[Step] = (),
     weights: str | None = None,
     allow_loss: float = MOST_LOST,
-    own: slice | None = None,
+    own: slice = EVERY,
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
     Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series
     that may be zero or negative where a feature needs its relative change or logarithm. `own` are
-    the rows of the panel, of those of the data; all of them where None.
+    the rows of the panel, of those of the target.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; less memory than a
@@ -57,11 +59,10 @@ def build_panel(
     mistakes: list[str] = []
     columns = asked(features, weights)
     gather = every_cell if market.fields.listed is None else listed_cells
-    gathered = gather(columns, target, market, mistakes)
-    on_periods = of_last_rows(features, market, gathered.dates, gathered.horizon, mistakes)
+    cells, with_gaps, dates, horizon, unit = gather(columns, target, market, mistakes, own)
+    on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    cells, with_gaps, dates, horizon, unit = gathered.on(own)
     computed = _computed(columns, target, dates, own)
     by_rule = lost_to_rules(market, computed, with_gaps, allow_loss)
     labels = _labels_on(market, dates)
@@ -130,13 +131,12 @@ def _computed(
     columns: Mapping[str, Feature],
     target: Callable[[Market], Target],
     dates: pd.DatetimeIndex,
-    own: slice | None,
+    own: slice,
 ) -> dict[str, Compute]:
     """How each column of the panel is computed from a market, by the name of the column."""
 
     def target_cells(part: Market) -> np.ndarray:
-        y = checked(evaluate("target", target, part), part).y
-        return y if own is None else y[own]
+        return checked(evaluate("target", target, part), part).on(own).y
 
     computed: dict[str, Compute] = {"target": target_cells}
     for name, column in columns.items():

@@ -11,6 +11,7 @@ import pandas as pd
 
 from runner.data.market import Market
 from runner.errors import DataError, listed, placed
+from runner.panels.numbers.selections import adjacent
 from runner.targets import Target, Unit
 from runner.text import one_line
 
@@ -37,6 +38,10 @@ class Checked(NamedTuple):
     y: np.ndarray
     horizon: int
     unit: Unit
+
+    def on(self, rows: slice) -> Checked:
+        """The same on these rows alone."""
+        return self._replace(dates=self.dates[rows], y=self.y[rows])
 
 
 def checked(target: Any, market: Market) -> Checked:
@@ -76,7 +81,7 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     if isinstance(values, pd.DataFrame):
         values = _in_order(where, values, market)
     if values.index.equals(market.dates) and not values.index.equals(dates):
-        values = values.loc[dates]
+        values = values.iloc[adjacent(market.dates.get_indexer(dates))]
     if not values.index.equals(dates):
         raise DataError(
             f"{where}: its {len(values)} rows are not those of the data or of the target"

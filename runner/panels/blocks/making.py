@@ -75,7 +75,8 @@ def part_of(market: Market, reach: Reach, block: slice) -> Market:
     alive = part.fields.alive()
     part = part.of([part.assets[i] for i in alive])
     blanked = [_within(cause, market, slice(first, last), alive) for cause in market.blanked]
-    return replace(part, blanked=tuple(cause for cause in blanked if len(cause.at)))
+    there = tuple(cause for cause in blanked if len(cause.at))
+    return replace(part, fields=part.fields.kept(), blanked=there)
 
 
 def panel_of(part: Market, recipe: Recipe, reach: Reach, block: slice) -> Panel:

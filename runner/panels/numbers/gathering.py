@@ -21,6 +21,7 @@ from runner.panels.numbers.some_assets import (
     Column,
     Known,
     OfDates,
+    Wide,
     column_of,
     fields_of,
     in_parts,
@@ -51,13 +52,6 @@ class Gathered(NamedTuple):
     horizon: int
     unit: Unit
 
-    def on(self, rows: slice | None) -> Gathered:
-        """The same on these rows alone; on all where None."""
-        if rows is None:
-            return self
-        cells = self.cells.at(np.arange(rows.start, rows.stop))
-        return self._replace(cells=cells, dates=self.dates[rows])
-
 
 def asked(features: Mapping[str, Feature], weights: str | None) -> dict[str, Feature]:
     """The columns of a panel beside its target: the features, and the field of the weights."""
@@ -82,13 +76,15 @@ def every_cell(
     target: Callable[[Market], Target],
     market: Market,
     mistakes: list[str],
+    own: slice,
 ) -> Gathered:
     """The columns as arrays; what the data cannot give is added to the mistakes.
 
     Args:
         columns: as `asked` gives them.
+        own: rows of the panel, among those of the target.
     """
-    of_target = _target(target, market, mistakes)
+    of_target = _target(target, market, mistakes).on(own)
     dates = of_target.dates
     names = [name for name in columns if name != WEIGHT]
     memory.check(len(dates), len(market.assets), len(names), None)
@@ -128,13 +124,14 @@ def listed_cells(
     target: Callable[[Market], Target],
     market: Market,
     mistakes: list[str],
+    own: slice,
 ) -> Gathered:
     """The columns in the cells in which one of them has a value; arguments as of `every_cell`.
 
     A field as it is stays long, and what computes every asset by itself is computed for some
     assets at a time; no more than one other column at a time is an array of every cell.
     """
-    reading = Reading(columns, target, market, mistakes)
+    reading = Reading(columns, target, market, mistakes, own)
     dates = reading.dates
     features = [name for name in columns if name != WEIGHT]
     wide = reading.wide
@@ -143,10 +140,12 @@ def listed_cells(
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
     n = len(listings.row)
-    X = np.full((len(features), n), np.nan).T  # columns lie together, as they are written
+    X = np.empty((len(features), n)).T  # columns lie together, as they are written
     for k, name in enumerate(features):
         if name in read:
             writer.write(read.pop(name), X[:, k])
+        else:
+            X[:, k] = np.nan
     values = writer.column(read[TARGET])
     weights = writer.column(read[WEIGHT]) if WEIGHT in read else None
     rows = Ragged(listings, values, X, np.zeros(n, dtype=bool), weights)
@@ -174,15 +173,21 @@ class Reading:
         target: Callable[[Market], Target],
         market: Market,
         mistakes: list[str],
+        own: slice,
     ) -> None:
-        """Find the rows of the panel; what the data cannot give is added to the mistakes."""
+        """Find the rows of the panel; what the data cannot give is added to the mistakes.
+
+        Args:
+            own: rows of the panel, among those of the target.
+        """
         self.asked = columns
         self.target = target
         self.market = market
+        self.own = own
         part = market
         if of_each_asset(target):
             part = market.of(market.assets[:2])  # its rows are those of every asset
-        self.of_target = _target(target, part, mistakes)
+        self.of_target = _target(target, part, mistakes).on(own)
         self.dates = self.of_target.dates
         self.horizon = self.of_target.horizon
         self.unit = self.of_target.unit
@@ -242,7 +247,7 @@ class Reading:
 
     def _target_cells(self, part: Market) -> np.ndarray:
         """The target of some assets."""
-        return checked(evaluate(TARGET, self.target, part), part).y
+        return checked(evaluate(TARGET, self.target, part), part).on(self.own).y
 
     def _field(self, feature: Feature) -> Known | None:
         """The column of a feature that is a long field as it is; None of any other."""
@@ -270,14 +275,19 @@ class Reading:
 def listed(columns: Mapping[str, Column], dates: pd.DatetimeIndex, assets: pd.Index) -> Listings:
     """The cells in which some column has a value, in order of date, then asset."""
     N = len(assets)
-    mask = np.zeros(len(dates) * N, dtype=bool)
+    mask = np.zeros((len(dates), N), dtype=bool)
     seen: set[int] = set()
     for column in columns.values():
         if isinstance(column, Known) and id(column.position) not in seen:
             seen.add(id(column.position))
-            mask[column.position] = True
-    position = np.flatnonzero(mask)
-    row, asset = np.divmod(position, N)
+            mask.ravel()[column.position] = True
+    wide = [column.by_asset for column in columns.values() if isinstance(column, Wide)]
+    if wide:
+        missing = np.isnan(wide[0])
+        for by_asset in wide[1:]:
+            missing &= np.isnan(by_asset)
+        mask |= ~missing.T
+    row, asset = np.divmod(np.flatnonzero(mask), N)
     return Listings(dates, assets, row.astype(np.int32), asset.astype(np.int32))
 
 
@@ -289,15 +299,18 @@ class Writer:
         self.places: dict[int, np.ndarray | slice] = {}
 
     def write(self, column: Column, into: np.ndarray) -> None:
-        """Write a column into an array (n,) of NaN."""
+        """Write a column into an array (n,); NaN where it has no value."""
         if isinstance(column, OfDates):
             into[:] = column.values[self.listings.row]
-            return
-        into[self._places(column.position)] = column.values
+        elif isinstance(column, Wide):
+            into[:] = column.by_asset.ravel()[self.listings.position_by_asset]
+        else:
+            into[:] = np.nan
+            into[self._places(column.position)] = column.values
 
     def column(self, column: Column) -> np.ndarray:
         """A column (n,) of the rows; NaN where it has no value."""
-        values = np.full(len(self.listings.row), np.nan)
+        values = np.empty(len(self.listings.row))
         self.write(column, values)
         return values
 

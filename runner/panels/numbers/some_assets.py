@@ -45,13 +45,23 @@ class Known(NamedTuple):
     values: np.ndarray
 
 
+class Wide(NamedTuple):
+    """A column of a panel in every cell.
+
+    Attributes:
+        by_asset: (N, T) its numbers, those of an asset side by side; NaN where there is none.
+    """
+
+    by_asset: np.ndarray
+
+
 class OfDates(NamedTuple):
     """A column that is the same for every asset, (T,)."""
 
     values: np.ndarray
 
 
-Column = Known | OfDates
+Column = Known | Wide | OfDates
 
 
 def of_each_asset(column: object) -> bool:
@@ -86,32 +96,30 @@ def in_parts(
         wrong: name -> what the data cannot give, one line each; this call adds to it.
     """
     N = len(market.assets)
+    columns: dict[str, Column] = {}
     parts: dict[str, list[Known]] = {name: [] for name in computes}
-    shared: dict[str, Column] = {}
     for first, part in _parts(market, fields):
+        of_part = len(part.assets)
         for name, compute in computes.items():
-            if name in wrong or name in shared:
+            if name in wrong or name in columns:
                 continue
             try:
                 cells = compute(part)
             except DataError as error:
                 wrong[name] = error.mistakes
                 continue
-            if cells.shape[1] < len(part.assets):
-                shared[name] = OfDates(cells[:, 0])
+            if cells.shape[1] < of_part or of_part == N:
+                columns[name] = column_of(cells, of_part)
             else:
                 parts[name].append(_known(cells, first, N))
-    columns = shared
     for name, of_name in parts.items():
-        if name not in shared and name not in wrong:
+        if of_name and name not in wrong:
             columns[name] = _together(of_name)
     return columns
 
 
 def _together(parts: Sequence[Known]) -> Known:
     """The column of all assets from those of some."""
-    if len(parts) == 1:
-        return parts[0]
     position = np.concatenate([part.position for part in parts])
     values = np.concatenate([part.values for part in parts])
     order = np.argsort(position, kind="stable")
@@ -122,7 +130,9 @@ def column_of(cells: np.ndarray, assets: int) -> Column:
     """The column of an array (T, N), or (T, 1) of what is the same for every asset."""
     if cells.shape[1] < assets:
         return OfDates(cells[:, 0])
-    return _known(cells, 0, assets)
+    if cells.size > CELLS:
+        return _known(cells, 0, assets)
+    return Wide(np.ascontiguousarray(cells.T))
 
 
 def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market]]:
@@ -135,6 +145,9 @@ def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market
     of_names = replace(market, fields=Fields(columns), labels={})
     assets = np.array(market.assets, dtype=object)
     count = max(-(-len(market.dates) * len(assets) // CELLS), 1)
+    if count == 1:
+        yield 0, of_names
+        return
     first = 0
     for some in np.array_split(assets, min(count, max(len(assets) // 2, 1))):
         yield first, of_names.of(some.tolist())

@@ -16,7 +16,8 @@ from test_ragged_panels import MODELS, N, T, ragged
 
 from runner.compute.executors.executor import Executor
 from runner.compute.executors.local import Inline, Processes, Threads
-from runner.data.fields import Fields, Listings, LongColumn
+from runner.data.columns.listings import Listings
+from runner.data.fields import Fields, LongColumn
 from runner.data.market import Market
 from runner.data.rules import admitted
 from runner.errors import DataError

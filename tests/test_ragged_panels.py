@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.data.fields import Fields, Listings, LongColumn
+from runner.data.columns.listings import Listings
+from runner.data.fields import Fields, LongColumn
 from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.errors import DataError, EstimationError

@@ -544,7 +544,7 @@ def test_statistics_of_rows_are_those_of_cells() -> None:
 
 def replace_cells(panel: Panel) -> Panel:
     """The same panel with its usable cells as rows."""
-    from runner.data.fields import Listings
+    from runner.data.columns.listings import Listings
     from runner.panels.numbers.ragged import Ragged
 
     t, i = np.nonzero(panel.valid)

@@ -12,79 +12,16 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Cells, Column, Counts, Parts, Stretch
+from runner.data.columns.listings import Listings, Part, refuse_unlisted
 from runner.errors import DataError
 
+ALL_DATES = slice(None)
 FULL = 0.5  # share of the cells that have a row, from which on fields are wide
-
-
-@dataclass(frozen=True, eq=False)
-class Listings:
-    """The cells (date x asset) that a long table has rows for, in order of date, then asset.
-
-    Attributes:
-        dates: (T,) rows of the market.
-        assets: (N,) names.
-        row: (n,) positions of the dates of the cells.
-        column: (n,) positions of their assets.
-    """
-
-    dates: pd.DatetimeIndex
-    assets: pd.Index
-    row: np.ndarray
-    column: np.ndarray
-
-    @cached_property
-    def position(self) -> np.ndarray:
-        """Positions (n,) of the cells in a frame (T, N), row by row; increasing."""
-        first = self.row.astype(np.int64) * len(self.assets)
-        return first + self.column
-
-    @cached_property
-    def position_by_asset(self) -> np.ndarray:
-        """Positions (n,) of the cells in an array (N, T), asset by asset."""
-        first = self.column.astype(np.int64) * len(self.dates)
-        return first + self.row
-
-    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
-        """The values (n,) in their cells (T, N), `absent` in all others."""
-        cells = np.full((len(self.assets), len(self.dates)), absent)
-        cells[self.column, self.row] = values
-        return cells.T
-
-    def at(self, rows: np.ndarray) -> Part:
-        """Those on the dates at these positions, which increase."""
-        new_row = np.full(len(self.dates), -1, dtype=np.int32)
-        new_row[rows] = np.arange(len(rows))
-        row = new_row[self.row]
-        kept = np.flatnonzero(row >= 0)
-        listings = Listings(self.dates[rows], self.assets, row[kept], self.column[kept])
-        return Part(listings, kept)
-
-    def of(self, assets: np.ndarray) -> Part:
-        """Those of the assets at these positions, each once, in this order."""
-        new_column = np.full(len(self.assets), -1, dtype=np.int32)
-        new_column[assets] = np.arange(len(assets))
-        column = new_column[self.column]
-        kept = np.flatnonzero(column >= 0)
-        if not (np.diff(assets) > 0).all():  # else the cells of a date stay in order of assets
-            order = np.lexsort((column[kept], self.row[kept]))
-            kept = kept[order]
-        listings = Listings(self.dates, self.assets[assets], self.row[kept], column[kept])
-        return Part(listings, kept)
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some of the listings of a table, and their positions (m,) among all of them."""
-
-    listings: Listings
-    kept: np.ndarray | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +68,11 @@ class WideColumn:
         after_last = known[::-1].argmax(axis=0)
         last = len(known) - 1 - after_last
         return Counts(known.sum(axis=1), known.sum(axis=0), first, last)
+
+    def rows_of_assets(self, dates: slice) -> np.ndarray:
+        """How many of these dates each asset (N,) has: all where it has a value, else none."""
+        known = self.known()[dates]
+        return np.where(known.any(axis=0), len(known), 0)
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
@@ -242,6 +184,12 @@ class LongColumn:
         last[column] = row
         return Counts(of_dates, np.bincount(column, minlength=N), first, last)
 
+    def rows_of_assets(self, dates: slice) -> np.ndarray:
+        """How many rows of the table each asset (N,) has on these dates."""
+        first, last, _ = dates.indices(len(self.listings.dates))
+        start, stop = np.searchsorted(self.listings.row, [first, last])
+        return np.bincount(self.listings.column[start:stop], minlength=len(self.assets))
+
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
         return self.listings.spread(~np.isnan(self.values), absent=False)
@@ -317,23 +265,6 @@ class LongColumn:
         if known.all():
             return Cells(self.listings.position, self.values)
         return Cells(self.listings.position[known], self.values[known])
-
-
-def refuse_unlisted(
-    unlisted: np.ndarray, total: int, dates: pd.DatetimeIndex, assets: pd.Index
-) -> None:
-    """Say which of so many cells to be set, by their positions, have no row in the table.
-
-    Raises:
-        DataError: always.
-    """
-    row, column = divmod(int(unlisted[0]), len(assets))
-    asset = assets[column]
-    date = dates[row]
-    raise DataError(
-        f"{len(unlisted):,} of {total:,} values to be set are of cells without a row in "
-        f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -433,15 +364,19 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         masks = [column.known() for column in self.columns.values()]
         return np.asarray(np.logical_or.reduce(masks))
 
-    def alive(self) -> np.ndarray:
-        """Positions of the assets that have a row in a table, or a value, on any date."""
-        there = np.zeros(len(self.assets), dtype=bool)
+    def rows_of_assets(self, dates: slice = ALL_DATES) -> np.ndarray:
+        """How many rows of its tables each asset (N,) has on these dates, at most.
+
+        Of a frame, all of them where the asset has a value, else none.
+        """
+        rows = np.zeros(len(self.assets), dtype=np.intp)
+        counted: set[int] = set()
         for column in self.columns.values():
-            if isinstance(column, LongColumn):
-                there[column.listings.column] = True
-            else:
-                there |= column.known().any(axis=0)
-        return np.flatnonzero(there)
+            if column.listings is not None and id(column.listings) in counted:
+                continue
+            counted.add(id(column.listings))
+            rows = np.maximum(rows, column.rows_of_assets(dates))
+        return rows
 
     def at(self, rows: np.ndarray) -> Fields:
         """These fields on the dates at these positions, which increase."""

@@ -231,20 +231,27 @@ class RaggedPool(NamedTuple):
         """The rows at these positions of a part, whose `first` date is that of the block."""
         listings = part.listings
         assets, column = _distinct(listings.column[used], self.shape[1])
-        row = listings.row[used] - first
+        row = listings.row[used].astype(np.intp) - first
         k = len(self.b) - self.member.shape[1]  # terms before the dummies
         constants = k - len(self.columns)  # 1 with a constant, else 0
         B = dates.stop - dates.start
-        z = np.zeros((B, len(self.b), len(assets)))
-        z[row, :constants, column] = 1.0
-        z[row, constants:k, column] = part.columns(self.columns)[used]
-        z[row, k:, column] = self.member[listings.column[used]]
-        y = np.zeros((B, len(assets)))
-        y[row, column] = part.y[used]
+        terms = len(self.b)
+        A = len(assets)
+        z = np.zeros((B, terms, A))
+        flat = z.ravel()
+        place = row * (terms * A) + column  # of the first term of each row
+        for j in range(constants):
+            flat[place + j * A] = 1.0
+        for j, regressor in enumerate(self.columns, start=constants):
+            flat[place + j * A] = part.X[:, regressor][used]
+        for j, of_assets in enumerate(self.member.T, start=k):
+            flat[place + j * A] = of_assets[listings.column[used]]
+        y = np.zeros((B, A))
+        y.ravel()[row * A + column] = part.y[used]
         u = y - self.b @ z
         if part.weights is not None:
-            root = np.zeros(y.shape)
-            root[row, column] = np.sqrt(part.weights[used])
+            root = np.zeros((B, A))
+            root.ravel()[row * A + column] = np.sqrt(part.weights[used])
             z *= root[:, None]
             u *= root
         return Block(dates, assets, z, u)

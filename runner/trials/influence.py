@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, listed
+from runner.numerics.moments import halves
 from runner.trials.premises import Dates, doubts, series_of
 
 if TYPE_CHECKING:
@@ -216,15 +217,19 @@ def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
     sums = np.zeros((T, k))
     residual = np.zeros(T)
     cells_by_date = pool.cells_by_date
-    for block in pool.blocks(slice(0, T)):
-        part = block.dates
-        u = block.u
-        a = np.matmul(bread, block.z)
-        influences[part] = np.einsum("tkn,tn->tk", a, u)
-        share[part] = np.einsum("tkn,tkn->tk", a, a)
-        sums[part] = a.sum(axis=2)
-        cells = np.maximum(cells_by_date[part], 1)
-        residual[part] = u.sum(axis=1) / cells
+
+    def of_rows(rows: slice) -> None:
+        for block in pool.blocks(rows):
+            part = block.dates
+            u = block.u
+            a = np.matmul(bread, block.z)
+            influences[part] = np.einsum("tkn,tn->tk", a, u)
+            share[part] = np.einsum("tkn,tkn->tk", a, a)
+            sums[part] = a.sum(axis=2)
+            cells = np.maximum(cells_by_date[part], 1)
+            residual[part] = u.sum(axis=1) / cells
+
+    halves(T, of_rows)
     share /= share.sum(axis=0)
     if by_asset:
         chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
@@ -243,10 +248,16 @@ def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
 def _bread(pool: AnyPool) -> np.ndarray:
     """(X'X)^-1 (k, k), columns at unit length for its digits."""
     k = len(pool.b)
-    moments = np.zeros((k, k))
-    for block in pool.blocks(slice(0, pool.shape[0])):
-        z = block.z
-        moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
+    T, _ = pool.shape
+
+    def of_rows(rows: slice) -> np.ndarray:
+        moments = np.zeros((k, k))
+        for block in pool.blocks(rows):
+            z = block.z
+            moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
+        return moments
+
+    moments = sum(halves(T, of_rows))
     squares = np.diag(moments)
     length = np.sqrt(squares)
     lengths = np.outer(length, length)

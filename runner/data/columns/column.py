@@ -94,6 +94,13 @@ class Column(Protocol):
         """How many cells have a value, by date and by asset."""
         ...
 
+    def rows_of_assets(self, dates: slice) -> np.ndarray:
+        """How many rows of the table each asset (N,) has on these dates.
+
+        Of a frame, all of them where the asset has a value, else none.
+        """
+        ...
+
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
         ...

@@ -9,7 +9,8 @@ import pandas as pd
 
 from runner.data import fields
 from runner.data.columns.column import Column
-from runner.data.fields import Fields, Listings, LongColumn
+from runner.data.columns.listings import Listings
+from runner.data.fields import Fields, LongColumn
 
 
 def fields_of_cells(

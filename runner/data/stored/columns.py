@@ -13,7 +13,8 @@ import pandas as pd
 
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
-from runner.data.fields import Listings, LongColumn, Part, refuse_unlisted
+from runner.data.columns.listings import Listings, Part, refuse_unlisted
+from runner.data.fields import LongColumn
 from runner.data.stored.numbers import PART, Numbers, Readable, taken_of
 
 SMALLER = "fewer assets (data.assets) or dates (data.start)"
@@ -218,6 +219,16 @@ class StoredColumn:
             last[there] = counts.last[there] + start
             of_assets += counts.of_assets
         return Counts(of_dates, of_assets, first, last)
+
+    def rows_of_assets(self, dates: slice) -> np.ndarray:
+        """How many rows of the table each asset (N,) has on these dates."""
+        first, last, _ = dates.indices(len(self.listings.dates))
+        stop = int(self.listings.pointer[last])
+        rows = np.zeros(len(self.assets), dtype=np.int64)
+        for start in range(int(self.listings.pointer[first]), stop, PART):
+            part = self.listings.column.read(start, min(start + PART, stop))
+            rows += np.bincount(part, minlength=len(rows))
+        return rows
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value, where that fits into memory."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.data.fields import Part
+from runner.data.columns.listings import Part
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.stored.columns import StoredListings, check_memory, taken
 from runner.data.stored.numbers import Numbers

@@ -142,47 +142,58 @@ def sample(
     have a row there.
     """
     T = len(market.dates)
-    N = len(market.assets)
     start = int(rng.integers(T - longest + 1)) if longest < T else 0
     rows = np.arange(start, min(start + longest, T))
-    if len(rows) < T:
-        market = market.at(rows)
-        alive = market.fields.alive()  # others have nothing that could move
-        market = market.of([market.assets[i] for i in alive])
-        N = len(alive)
-    listed = market.fields.listed or len(rows) * N
-    of_an_asset = max(listed // max(N, 1), 1)  # cells that have a row
+    listed = market.fields.rows_of_assets(slice(start, start + len(rows)))
+    alive = np.flatnonzero(listed)  # others have nothing that could move
+    if not len(alive):
+        return market
+    of_an_asset = max(int(listed.sum()) // len(alive), 1)
     of_few_rows = min(cells // of_an_asset, SPARSE * (cells // max(len(rows), 1)))
     most = max(of_few_rows, fewest)
-    drawn = rng.choice(N, size=min(most, N), replace=False)
-    if len(drawn) < N:
-        drawn = np.sort(_with_companions(market, drawn, rng))
-        market = market.of([market.assets[i] for i in drawn])
-    return market
+    drawn = rng.choice(len(alive), size=min(most, len(alive)), replace=False)
+    chosen = alive[np.sort(drawn)]
+    if len(drawn) < len(alive):
+        chosen = np.sort(_with_companions(market, rows, alive, drawn, rng))
+    if len(chosen) < len(market.assets):
+        market = market.of([market.assets[i] for i in chosen])
+    return market.at(rows) if len(rows) < T else market
 
 
 # Positions among the rows that can be cut at
 
 
-def _with_companions(market: Market, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many assets, the second half of them such as share a label with one of the first."""
-    of_labels = [market.grouping.get(name).codes for name in market.grouping.names]
+def _with_companions(
+    market: Market,
+    rows: np.ndarray,
+    alive: np.ndarray,
+    drawn: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """As many assets, the second half of them such as share a label with one of the first.
+
+    Args:
+        rows: positions of the dates.
+        alive: positions of the assets that are drawn among; drawn: positions among these.
+    """
+    of_labels = [market.grouping.get(name) for name in market.grouping.names]
     if not of_labels:
-        return drawn
+        return alive[drawn]
     first_of_half = len(drawn) + 1
     half = first_of_half // 2
     chosen = list(drawn[:half])
     for k, asset in enumerate(drawn[:half]):
-        codes = of_labels[k % len(of_labels)]
-        of_row = codes[rng.integers(len(codes))]
-        own_label = of_row[asset]
-        is_alike = of_row == own_label
+        labels = of_labels[k % len(of_labels)]
+        dates = len(rows) if labels.by_date else 1
+        date = rng.integers(dates)
+        of_date = labels.at(rows[[date]]).codes[0, alive]
+        is_alike = of_date == of_date[asset]
         alike = np.flatnonzero(is_alike)
         others = np.setdiff1d(alike, chosen)
         if len(others):
             chosen.append(rng.choice(others))
     chosen += [asset for asset in drawn[half:] if asset not in chosen]
-    return np.array(chosen[: len(drawn)])
+    return alive[chosen[: len(drawn)]]
 
 
 def _run(dates: pd.DatetimeIndex, length: int, rng: np.random.Generator) -> np.ndarray:

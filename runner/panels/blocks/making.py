@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import Listings
+from runner.data.columns.listings import Listings
 from runner.data.market import Market
 from runner.data.notices import Blanked
 from runner.panels.blocks.recipe import Reach, Recipe
@@ -72,7 +72,7 @@ def part_of(market: Market, reach: Reach, block: slice) -> Market:
     first = max(block.start - reach.before, 0)
     last = min(block.stop + reach.after, len(market.dates))
     part = market.at(np.arange(first, last))
-    alive = part.fields.alive()
+    alive = np.flatnonzero(part.fields.rows_of_assets())
     part = part.of([part.assets[i] for i in alive])
     blanked = [_within(cause, market, slice(first, last), alive) for cause in market.blanked]
     there = tuple(cause for cause in blanked if len(cause.at))

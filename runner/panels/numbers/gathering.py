@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import Listings, LongColumn
+from runner.data.columns.listings import Listings
+from runner.data.fields import LongColumn
 from runner.data.market import Market
 from runner.errors import DataError
 from runner.features.alone import field_alone

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from runner.data.fields import Listings
+from runner.data.columns.listings import Listings
 from runner.panels.numbers.ragged import Ragged
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.data.fields import Listings
+from runner.data.columns.listings import Listings
 from runner.numerics.moments import halves, of_block
 from runner.numerics.variation import few_values_of
 from runner.panels import memory

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.data.fields import Listings
+from runner.data.columns.listings import Listings
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import copied, joined

@@ -1,0 +1,93 @@
+"""The cells (date x asset) that a long table has rows for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Listings:
+    """The cells (date x asset) that a long table has rows for, in order of date, then asset.
+
+    Attributes:
+        dates: (T,) rows of the market.
+        assets: (N,) names.
+        row: (n,) positions of the dates of the cells.
+        column: (n,) positions of their assets.
+    """
+
+    dates: pd.DatetimeIndex
+    assets: pd.Index
+    row: np.ndarray
+    column: np.ndarray
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """Positions (n,) of the cells in a frame (T, N), row by row; increasing."""
+        first = self.row.astype(np.int64) * len(self.assets)
+        return first + self.column
+
+    @cached_property
+    def position_by_asset(self) -> np.ndarray:
+        """Positions (n,) of the cells in an array (N, T), asset by asset."""
+        first = self.column.astype(np.int64) * len(self.dates)
+        return first + self.row
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """The values (n,) in their cells (T, N), `absent` in all others."""
+        cells = np.full((len(self.assets), len(self.dates)), absent)
+        cells[self.column, self.row] = values
+        return cells.T
+
+    def at(self, rows: np.ndarray) -> Part:
+        """Those on the dates at these positions, which increase."""
+        new_row = np.full(len(self.dates), -1, dtype=np.int32)
+        new_row[rows] = np.arange(len(rows))
+        row = new_row[self.row]
+        kept = np.flatnonzero(row >= 0)
+        listings = Listings(self.dates[rows], self.assets, row[kept], self.column[kept])
+        return Part(listings, kept)
+
+    def of(self, assets: np.ndarray) -> Part:
+        """Those of the assets at these positions, each once, in this order."""
+        new_column = np.full(len(self.assets), -1, dtype=np.int32)
+        new_column[assets] = np.arange(len(assets))
+        column = new_column[self.column]
+        kept = np.flatnonzero(column >= 0)
+        if not (np.diff(assets) > 0).all():  # else the cells of a date stay in order of assets
+            order = np.lexsort((column[kept], self.row[kept]))
+            kept = kept[order]
+        listings = Listings(self.dates, self.assets[assets], self.row[kept], column[kept])
+        return Part(listings, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the listings of a table, and their positions (m,) among all of them."""
+
+    listings: Listings
+    kept: np.ndarray | slice
+
+
+def refuse_unlisted(
+    unlisted: np.ndarray, total: int, dates: pd.DatetimeIndex, assets: pd.Index
+) -> None:
+    """Say which of so many cells to be set, by their positions, have no row in the table.
+
+    Raises:
+        DataError: always.
+    """
+    row, column = divmod(int(unlisted[0]), len(assets))
+    asset = assets[column]
+    date = dates[row]
+    raise DataError(
+        f"{len(unlisted):,} of {total:,} values to be set are of cells without a row in "
+        f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
+    )

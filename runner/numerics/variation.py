@@ -110,6 +110,13 @@ def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(near_whole.all(axis=axis))
 
 
+def _have_gaps(known: np.ndarray) -> bool:
+    """Whether something is not known between known ones along the first axis of a mask."""
+    begins = known[1:] & ~known[:-1]
+    stretches = begins.sum(axis=0) + known[0]
+    return bool((stretches > 1).any())
+
+
 def steadied(returns: np.ndarray) -> np.ndarray:
     """Returns (T,) or (T, N) in which those of an account that pays the same rate are the same
     number.
@@ -118,17 +125,18 @@ def steadied(returns: np.ndarray) -> np.ndarray:
     value. Compounded, the rounding of returns adds up; of equal ones, as many rows compound to
     exactly the same number.
     """
-    T = len(returns)
     finite = np.isfinite(returns)
     others = returns.ndim - 1
     other_axes = [1] * others
-    rows = np.arange(T).reshape(-1, *other_axes)
-    latest = np.maximum.accumulate(np.where(finite, rows, 0), axis=0)
-    latest_returns = np.take_along_axis(returns, latest, axis=0)
-    before = latest_returns[:-1]
+    rows = np.arange(len(returns)).reshape(-1, *other_axes)
     quotients = of_quotients(returns)
-    latest_quotients = np.take_along_axis(quotients, latest, axis=0)
-    both = quotients[1:] & latest_quotients[:-1]
+    before = returns[:-1]
+    quotients_before = quotients[:-1]
+    if _have_gaps(finite):
+        latest = np.maximum.accumulate(np.where(finite, rows, 0), axis=0)[:-1]
+        before = np.take_along_axis(returns, latest, axis=0)
+        quotients_before = np.take_along_axis(quotients, latest, axis=0)
+    both = quotients[1:] & quotients_before
     change = np.abs(returns[1:] - before)
     same = both & near_rounding(change, before)
     if not same.any():

@@ -10,8 +10,8 @@ from runner.data.fields import LongColumn
 from runner.data.market import Market
 from runner.panels.blocks.recipe import Reach, Recipe
 
-NUMBERS = 2**25  # of the rows of a block, with those before and after it
-CELLS = 2**22  # (date x asset) of one column of a block
+NUMBERS = 2**25  # of the rows of a block
+CELLS = 6_000_000  # (date x asset) of one column of a block, with the rows before and after it
 CHUNK = 64  # dates that blocks are made of
 
 
@@ -22,7 +22,7 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     """
     T = len(market.dates)
     of_chunks = _chunks(market)
-    columns = len(recipe.features) + recipe.layout.numbers
+    columns = recipe.layout.numbers
     around = reach.before + reach.after
     blocks = []
     start = 0
@@ -30,12 +30,13 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
         stop = start
         while stop < T:
             longer = min(stop + CHUNK, T)
+            own = slice(start // CHUNK, -(-longer // CHUNK))
             known = slice(
                 max(start - reach.before, 0) // CHUNK, -(-(longer + reach.after) // CHUNK)
             )
             alive = np.count_nonzero(of_chunks.alive[known].any(axis=0))
             cells = alive * (longer - start + around)
-            numbers = int(of_chunks.rows[known].sum()) * columns
+            numbers = int(of_chunks.rows[own].sum()) * columns
             # blocks that are short beside their look-back would compute everything many times
             if longer - start > max(reach.before, CHUNK) and (cells > CELLS or numbers > NUMBERS):
                 break

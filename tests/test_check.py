@@ -140,7 +140,7 @@ def test_columns_say_what_met_a_row() -> None:
     assert columns.loc["close", ["values", "missing"]].tolist() == [16, 0]
     assert columns.loc["volume", ["values", "missing"]].tolist() == [14, 2]  # none of A's first two
     assert columns.loc["sector", ["values", "missing"]].tolist() == [2, 1]
-    assert columns["how"].value_counts().to_dict() == {"given": 6, "guessed": 1}
+    assert columns["how"].value_counts().to_dict() == {"given": 6, "recognised": 1}
     joins = account.joins.set_index("name")
     assert joins["table"].tolist() == ["factors.csv", "factors.csv", "sectors.csv"]
     assert joins["met"].tolist() == [10, 9, 2]
@@ -210,12 +210,12 @@ def test_units_are_medians_and_per_cent_is_suspected() -> None:
     account = told(Market("", {"ret": ret}, series))
     units = account.units.set_index("name")
     cells = ret.to_numpy()
-    assert units.loc["return a row", "median"] == np.median(cells)
-    assert units.loc["return a row", "median_size"] == np.median(np.abs(cells))
+    assert units.loc["return per row", "median"] == np.median(cells)
+    assert units.loc["return per row", "median_size"] == np.median(np.abs(cells))
     assert units.loc["mkt", "median"] == series["mkt"].median()
     times = series["mkt"].std() / cells.std(ddof=1)
     assert units["remark"].to_dict() == {
-        "return a row": "",
+        "return per row": "",
         "mkt": ANOTHER_SCALE.format(times),
         "level": "",
     }

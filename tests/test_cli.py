@@ -164,7 +164,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
             ["features.MktRF: ", "'MktRf' is unknown", "did you mean 'MktRF'?"],
         ),
         (['features.MktRF="__import__(1)"'], ["features.MktRF: character"]),
-        (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
+        (["features.MktRF._target_=os.system"], ["is code outside this package"]),
         (
             ["features.MktRF._target_=runner.features.shard"],
             ["'shard' is unknown", "did you mean 'shared'?"],
@@ -428,7 +428,10 @@ def test_user_conf_beside_ours_and_instead_of_it(cli, tmp_path) -> None:
     words = ["--config-dir", "mine", "features=own", "model.hypotheses=[]"]
     refused = cli(*words)
     assert refused.code == 2
-    assert "'my_signals.reversal' lies in no allowed module" in refused.errors[0]
+    assert (
+        "'my_signals.reversal' is code outside this package; allow=[my_signals]"
+        in refused.errors[0]
+    )
     beside = cli(*words, "allow=[my_signals]", "report=tables")
     assert beside.code == 0, beside.err
     assert set(beside.table("coefficients")["term"]) == {"const", "reversal", "MktRF"}

@@ -122,9 +122,10 @@ def test_cells_that_may_be_prices_or_returns_are_asked_for(tmp_path: Path) -> No
     path = tmp_path / "percent.csv"
     (100.0 * wide().pct_change().iloc[1:]).to_csv(path)
     line = refused(path)
-    assert "is wide, 29 dates x 3 assets, whose cells (median size 0." in line
+    assert "is wide, 29 dates x 3 assets, with values (median absolute value 0." in line
     assert line.endswith(
-        "may be prices or returns; data.values=close, data.values=ret, or data.percent=true of returns in per cent"
+        "some of them negative, that may be returns in per cent (data.percent=true) or decimal "
+        "returns (data.values=ret)"
     )
     assert load(path, values="ret").get("ret").shape == (29, 3)
 

@@ -246,7 +246,7 @@ def test_a_hold_out_beside_a_hold_out() -> None:
     assert last.layout == "train 1..46; purge 47..48; test 49..60"
     assert refused(HoldOut("2016-03-31", holdout=12)) == (
         "validation.train_end: 2016-03-31 leaves no test row; rows run 2012-04-30..2017-03-31, 0 are purged; "
-        "the last 12 are the hold-out; allowed: one that does, or validation=none"
+        "the last 12 are the hold-out; allowed: one that leaves some, or validation=none"
     )
 
 

@@ -275,7 +275,7 @@ def test_returns_in_per_cent_or_of_other_rows_are_refused(write: Write) -> None:
     table = factors(dates.to_period("M"), np.random.default_rng(1))
     path = write("f.csv", table)
     [line] = refused(lambda: with_series(market_on(dates), path))
-    assert line.startswith("data.series.s: the median size of MktRF is ")
+    assert line.startswith("data.series.s: the median absolute value of MktRF is ")
     assert "data.series.s.percent=true divides by 100" in line
     kept = with_series(market_on(dates), path, percent=False)
     assert kept.shared("MktRF").tolist() == table["Mkt-RF"].tolist()
@@ -304,7 +304,9 @@ def test_a_risk_free_rate_a_year_is_one_of_the_rows_where_it_is_said(write: Writ
     of_months = market_on(months)
     read = {"columns": {"RF": "TB3MS"}, "percent": True}
     [line] = refused(lambda: with_series(of_months, path, **read))
-    assert line.startswith("data.series.s: the median of RF is 0.0325 a row, 39.0 % a year; data.")
+    assert line.startswith(
+        "data.series.s: the median of RF is 0.0325 per row, 39.0 % a year; data."
+    )
     assert "annual=true where it is a rate a year (divided by 12), annual=false" in line
     [line] = refused(lambda: with_series(of_months, path, columns={"RF": "TB3MS"}))
     assert "data.series.s.percent=true where it is in per cent" in line
@@ -495,12 +497,17 @@ def test_dates_that_do_not_meet_are_shown_side_by_side(write: Write) -> None:
     assert refused(lambda: with_series(market_on(dates), path)) == [
         "data.series.s: the dates of series.s are not those of the assets: assets 2000-01-31, "
         "2000-02-29, ...; series.s 2000-01-01, 2000-02-01, ...: 0 of its 24 dates meet; "
-        "data.series.s.stamp=end where a date stands for its month, or data.series.s.on=asof "
+        "data.series.s.stamp=end moves them to the end of their period, or data.series.s.on=asof "
         "takes the last value known"
     ]
     moved = with_series(market_on(dates), path, stamp="end").shared("f")
     assert moved.tolist() == list(range(24))
     assert with_series(market_on(dates), path, on="asof").shared("f").tolist() == list(range(24))
+    table["date"] = dates
+    of_starts = market_on(pd.date_range("2000-01-01", periods=24, freq="MS"))
+    path_of_ends = write("ends.csv", table.rename(columns={"f": "MktRF"}))
+    [line] = refused(lambda: with_series(of_starts, path_of_ends))
+    assert line.endswith("; data.series.s.stamp=start moves them to the start of their period")
     late = pd.date_range("2030-01-31", periods=24, freq="ME")
     [line] = refused(lambda: with_series(market_on(late), path))
     assert "assets 2030-01-31..2031-12-31; series.s 2000-01-01..2001-12-01" in line
@@ -957,14 +964,16 @@ def test_a_risk_free_rate_of_any_name_has_its_unit_said(write: Write) -> None:
     with pytest.raises(DataError) as caught:
         same_period_return(as_read, risk_free="TB3MS")
     line = str(caught.value)
-    assert line.startswith("risk_free=TB3MS: the median of TB3MS is 0.0325 a row, 39.0 % a year; ")
+    assert line.startswith(
+        "risk_free=TB3MS: the median of TB3MS is 0.0325 per row, 39.0 % a year; "
+    )
     assert "data.series.s.annual=true where it is a rate a year (divided by 12)" in line
     for annual in (True, False):
         said = with_series(of_months, path, annual=annual, percent=False)
         same_period_return(said, risk_free="TB3MS")
     in_per_cent = write("p.csv", bills.assign(TB3MS=1.5))
     per_cent = with_series(of_months, in_per_cent, annual=True)
-    with pytest.raises(DataError, match=r"a row, 150\.0 % a year; data\.series\.s\.percent=true"):
+    with pytest.raises(DataError, match=r"per row, 150\.0 % a year; data\.series\.s\.percent=true"):
         same_period_return(per_cent, risk_free="TB3MS")
     in_the_assets = replace(of_months, series=of_months.series.assign(bill=0.03))
     with pytest.raises(DataError, match=r"36\.0 % a year; allowed: a rate per row in decimals"):

@@ -118,7 +118,7 @@ def test_the_package_itself_gives_what_a_session_needs() -> None:
         ("runner.models.Regresion", "Regression"),
         ("runner.models.regression.Ghost", "in runner.models.regression"),
         ("runner.nowhere.Ghost", "no module"),
-        ("os.path.join", "lies in no allowed module"),
+        ("os.path.join", "is code outside this package"),
     ],
 )
 def test_a_wrong_path_is_one_line(path: str, line: str) -> None:

@@ -378,7 +378,7 @@ def test_a_search_of_ones_own_is_led_by_scores(folder: Path, cli) -> None:
         (["executor={_target_: own.parts.Walk}"], "Walk has no method submit and shutdown"),
         (["executor={workers: 2}"], "executor.workers: 'workers' is unknown"),
         (["executor={_target_: own.parts.Threads, max: 2}"], "executor.max: 'max'"),
-        (["executor={_target_: os.Deaf}"], "lies in no allowed module"),
+        (["executor={_target_: os.Deaf}"], "is code outside this package"),
         (["sweep.search={_target_: own.parts.Walk}"], "Walk has no method propose"),
         (["sweep.search={_target_: own.parts.Down}"], "sweep.draws: given null"),
         (["sweep.search=gird"], "did you mean 'grid'?"),

@@ -153,7 +153,7 @@ CASES: dict[str, Bad] = {
     # form
     "returns or prices": own(
         wide(10 * RETURNS),
-        "data.path: 'p.csv' is wide, 48 dates x 3 assets, whose cells (median size",
+        "data.path: 'p.csv' is wide, 48 dates x 3 assets, with values (median absolute value",
         mend=["data.values=ret"],
     ),
     "turned, an asset twice": own(
@@ -466,7 +466,7 @@ CASES: dict[str, Bad] = {
     ),
     "prices as returns": own(
         long(PRICES, "ret"),
-        "data: ret: the median size of a return is 97.0, more than doubling each",
+        "data: ret: the median absolute return is 97.0, more than doubling each",
         mend=["data.columns.close=ret", "data.columns.ret=null"],
     ),
     "returns below -1": own(
@@ -519,7 +519,7 @@ CASES: dict[str, Bad] = {
     # joined tables
     "factors in per cent": beside(
         wide(PERCENT),
-        "data.series.f: the median size of MktRF is 2.07 a row, too large for",
+        "data.series.f: the median absolute value of MktRF is 2.07 per row, too large for",
         mend=["data.series.f.percent=true"],
     ),
     "daily factors": beside(
@@ -807,6 +807,6 @@ def test_what_is_strange_and_allowed_is_said(
     (tmp_path / "p.csv").write_text(long(RETURNS, "ret"))
     said = notes("data.percent=true")
     middle = f"{np.median(np.abs(RETURNS)):.3g}"
-    assert f"data.percent=true: the median size of ret in the file is {middle}" in said
+    assert f"data.percent=true: the median absolute value of ret in the file is {middle}" in said
     assert "(data.percent=false)" in said
     assert "data.percent" not in notes()

@@ -103,7 +103,7 @@ def test_rerun_tells_what_differs(first, tmp_path) -> None:
     ("changes", "said"),
     [
         ({"allow": ["os"]}, "allow: the logged spec runs code of 'os'"),
-        ({"target___target_": "os.system"}, "'os.system' lies in no allowed module"),
+        ({"target___target_": "os.system"}, "'os.system' is code outside this package"),
         (
             {"data": {"_target_": "runner.data.File", "path": "/etc/passwd"}},
             "below this directory",

@@ -84,7 +84,8 @@ def test_an_entry_of_the_table_is_all_that_a_new_covariance_takes(added: str) ->
 
 def test_a_new_covariance_is_refused_where_it_is_not_made(added: str) -> None:
     with pytest.raises(
-        ValueError, match=r"cov: HC4 given with by=null; allowed: with by=asset or by=date, else"
+        ValueError,
+        match=r"cov: HC4 given with by=null; allowed: model.by=asset or model.by=date, or one of",
     ):
         Regression(cov=added, by=None)
     with pytest.raises(

@@ -49,8 +49,8 @@ def test_returns_above_their_size_are_in_per_cent() -> None:
     ret = np.random.default_rng(1).uniform(0.2, 8.0, (T, N))
     [line] = suspicions(market(ret))
     share, middle = (ret > 1.0).mean(), np.median(ret)
-    start = f"{100 * share:.1f} % of the returns (ret) are above 100 % in size, their median size is {100 * middle:.1f} %"
-    assert line == f"{start}: are they in per cent, or no returns?"
+    start = f"{100 * share:.1f} % of the returns (ret) are above 100 % in absolute value, the median is {100 * middle:.1f} %"
+    assert line == f"{start}: are they in per cent, or not returns?"
     few = np.where(np.arange(T)[:, None] % 25 == 0, 1.5, 0.3) * np.ones(N)  # 4 % above one
     assert suspicions(market(few)) == []
 
@@ -74,7 +74,7 @@ def test_a_factor_on_another_scale_than_the_returns(
     for value in (f"{own:.4g}", f"{size:.4g}", f"{ratio:.3g}".rstrip("0")):
         assert value[:5] in line, (value, line)
     assert line.startswith("The standard deviation of mkt is ") and line.endswith(
-        "times apart: is one of them in per cent?"
+        ": is one of them in per cent?"
     )
 
 
@@ -85,7 +85,8 @@ def test_a_move_far_beyond_what_the_asset_does(drawn: tuple[np.ndarray, np.ndarr
     middle = np.median(np.abs(ret[:, 3]))
     times = 9.0 / middle
     assert line.startswith(
-        f"A3 moved by 900.0 % on {DATES[100]:%Y-%m-%d}, beside {times:,.0f} times its median move of "
+        f"A3 has a return of 900.0 % on {DATES[100]:%Y-%m-%d}, {times:,.0f} times the median "
+        "absolute return of "
     )
     wild = 5.0 * drawn[0]
     assert (
@@ -102,7 +103,8 @@ def test_the_largest_moves_are_named_and_the_others_counted(
     lines = suspicions(market(ret))
     assert [line.split()[0] for line in lines] == ["A7", "A6", "A5", "A4", "A3", "3"]
     assert (
-        lines[-1] == "3 further moves above 50.0 % and above 50 times the median move of the asset."
+        lines[-1]
+        == "3 further returns above 50.0 % and above 50 times the median absolute return of the asset."
     )
 
 
@@ -110,7 +112,9 @@ def test_a_move_of_an_asset_that_hardly_trades() -> None:
     ret = np.zeros((T, 1))
     ret[7] = -0.8
     [line] = suspicions(market(ret))
-    assert line.startswith("A0 moved by -80.0 % on 2000-08-31, beside its median move of 0.0 %:")
+    assert line.startswith(
+        "A0 has a return of -80.0 % on 2000-08-31, against a median absolute return of 0.0 %:"
+    )
 
 
 def test_too_little_to_judge() -> None:

@@ -105,7 +105,7 @@ def test_a_hold_out_without_a_part_says_which() -> None:
         assert caught.value.mistakes == (
             f"validation.train_end: {train_end} leaves no {part} row; "
             f"rows run 2021-12-27..2022-01-07, {max(horizon - 1, 0)} are purged; "
-            "allowed: one that does, or validation=none",
+            "allowed: one that leaves some, or validation=none",
         )
 
 

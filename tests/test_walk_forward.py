@@ -212,7 +212,7 @@ def test_a_hold_out_of_the_last_rows() -> None:
         assert (
             refused(HoldOut(rows=rows), 3)
             == f"validation.rows: {rows} leaves no training row; {runs}; "
-            "allowed: one that does, or validation=none"
+            "allowed: one that leaves some, or validation=none"
         )
 
 

@@ -178,7 +178,7 @@ def _no_returns(market: Market) -> list[str]:
         return []
     middle = number(size, 3)
     return [
-        f"data: ret: the median size of a return is {middle}, more than doubling each row; "
+        f"data: ret: the median absolute return is {middle}, more than doubling each row; "
         "allowed: decimal returns (data.percent=true divides returns in per cent by 100; "
         "data.columns.close=COLUMN data.columns.ret=null takes them as prices)"
     ]

@@ -101,8 +101,8 @@ def _per_cent(returns: Column, source: str) -> list[str]:
         return []
     median = percent(median_size(returns))
     return [
-        f"{percent(share)} of the returns ({source}) are above 100 % in size, "
-        f"their median size is {median}: are they in per cent, or no returns?"
+        f"{percent(share)} of the returns ({source}) are above 100 % in absolute value, the "
+        f"median is {median}: are they in per cent, or not returns?"
     ]
 
 
@@ -113,8 +113,8 @@ def _scales(market: Market, returns: Column) -> list[str]:
         of_input = number(scale.of_input)
         of_returns = number(scale.of_returns)
         lines.append(
-            f"The standard deviation of {name} is {of_input} a row, that of the returns "
-            f"{of_returns}, {number(scale.ratio, 3)} times apart: is one of them in per cent?"
+            f"The standard deviation of {name} is {of_input} per row, that of the returns "
+            f"{of_returns}, a ratio of {number(scale.ratio, 3)}: is one of them in per cent?"
         )
     return lines
 
@@ -234,8 +234,8 @@ def _jumps(market: Market, returns: Column) -> list[str]:
         date = market.dates[jumps.rows[jump]]
         lines.append(_jump(name, date, jumps.values[jump], medians[asset]))
     if len(order) > MOST_JUMPS:
-        more = count(len(order) - MOST_JUMPS, "further move")
-        times = f"{TIMES:g} times the median move of the asset"
+        more = count(len(order) - MOST_JUMPS, "further return")
+        times = f"{TIMES:g} times the median absolute return of the asset"
         lines.append(f"{more} above {percent(JUMP)} and above {times}.")
     return lines
 
@@ -272,12 +272,12 @@ def _far(moves: Moves, medians: np.ndarray) -> Moves:
 
 def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
     """The sentence on one move of an asset."""
-    times = "its"
+    times = "against a"
     if median > 0.0:
-        times = f"{number(abs(move) / median, 3)} times its"
+        times = f"{number(abs(move) / median, 3)} times the"
     return (
-        f"{name} moved by {percent(move)} on {stamp(date)}, beside {times} median move of "
-        f"{percent(median)}: a split, or a wrong value?"
+        f"{name} has a return of {percent(move)} on {stamp(date)}, {times} median absolute return "
+        f"of {percent(median)}: a split, or a wrong value?"
     )
 
 

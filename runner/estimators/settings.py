@@ -197,17 +197,18 @@ def _of_errors(model: RegressionSettings) -> list[str]:
         others = ", ".join(where(lambda others: kind in others.by))
         mistakes.append(
             f"cov: {model.cov} given with by={_word(model.by)}; "
-            f"allowed: {_of_kinds(errors.by)}, else {others}"
+            f"allowed: {_of_kinds(errors.by)}, or one of {others}"
         )
     different = set(model.clusters)
     number = len(different)
     one_or_two = 1 <= number <= 2
     if errors.clustered != one_or_two:
-        clustered = ", ".join(where(lambda others: others.clustered))
-        mistakes.append(
-            f"clusters: {model.clusters} given with {given}; "
-            f"allowed: one or two, with cov={clustered} only"
-        )
+        allowed = "one or two, such as model.clusters=[asset,date]"
+        if not errors.clustered:
+            clustered = ", ".join(where(lambda others: others.clustered))
+            allowed = f"model.clusters=[], or model.cov={clustered}"
+        given_clusters = f"[{','.join(model.clusters)}]"
+        mistakes.append(f"clusters: {given_clusters} given with {given}; allowed: {allowed}")
     if model.mean_lags is not None and model.by != "date":
         mistakes.append(
             f"mean_lags: {model.mean_lags} given with by={model.by}; allowed: with by=date only"
@@ -230,8 +231,12 @@ def _word(by: str | None) -> str:
 
 def _of_kinds(kinds: Sequence[Kind]) -> str:
     """The regressions that can have such errors, as settings."""
-    words = {"asset": "by=asset", "date": "by=date", "pooled": "by=null or by a group"}
-    return f"with {' or '.join(words[kind] for kind in kinds)}"
+    words = {
+        "asset": "model.by=asset",
+        "date": "model.by=date",
+        "pooled": "a pooled regression (model.by=null, or a label such as model.by=sector)",
+    }
+    return " or ".join(words[kind] for kind in kinds)
 
 
 def _of_effects(model: RegressionSettings) -> list[str]:
@@ -240,7 +245,7 @@ def _of_effects(model: RegressionSettings) -> list[str]:
     effects = f"effects: {model.effects}"
     by = f"by={model.by}"
     if model.effects and model.by in ("asset", "date"):
-        mistakes.append(f"{effects} given with {by}; allowed: with by=null or by a group")
+        mistakes.append(f"{effects} given with {by}; allowed: with model.by=null or by a group")
     if len(set(model.effects)) < len(model.effects):
         mistakes.append(f"{effects} names one twice; allowed: asset, date, a label or label*date")
     mistakes += _of_labels(model)

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_args
 
 from runner.data.joins.settings import OfAnySource
-from runner.errors import SpecError, listed, unknown
+from runner.errors import SpecError, unknown
 from runner.features.asked import Named, by_choice, by_settings, grouped, together
 from runner.models.model import REQUIRED, Model
 from runner.names import present
@@ -277,8 +277,10 @@ def resolve(path: str, allow: Sequence[str]) -> Any:
     module = present(module)
     roots = ("runner", *allow)
     if not _lies_in(module, roots):
+        with_it = [*allow, module.partition(".")[0]]
         raise ValueError(
-            f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)"
+            f"{path!r} is code outside this package; allow=[{','.join(with_it)}] lets it run, "
+            "if you trust it"
         )
     namespace = _imported(module)
     public = _public_names(namespace, roots)

@@ -94,7 +94,8 @@ def refuse_nothing(estimates: Estimates) -> None:
     parameters = estimates.b.shape[1] + np.nan_to_num(estimates.absorbed)
     too_few_rows = bool((estimates.n <= parameters).all())
     error = DataError if too_few_rows else EstimationError
-    raise error(f"model: no {noun} could be estimated; {reasons}")
+    remedy = "; more rows (an earlier data.start) or fewer model.regressors" if too_few_rows else ""
+    raise error(f"model: no {noun} could be estimated; {reasons}{remedy}")
 
 
 def headline(coefficients: pd.DataFrame) -> pd.DataFrame:

@@ -176,7 +176,7 @@ class HoldOut(Scheme):
             given = f"rows: {self.rows}"
             run += f"; there are {len(dates)}"
         held = held_text(self.holdout)
-        allowed = "allowed: one that does, or validation=none"
+        allowed = "allowed: one that leaves some, or validation=none"
         return f"validation.{given} leaves no {part} row; {run}{held}; {allowed}"
 
 

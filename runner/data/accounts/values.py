@@ -29,11 +29,11 @@ WITHIN = 0.999  # share of returns in the middle of the distribution
 BEYOND = 1.5  # times the size that this share of returns has, up to which bins reach
 MEANINGLESS = 0.01  # reach of the bins where every return is zero
 GIVEN = "given"
-GUESSED = "guessed"
+GUESSED = "recognised"
 NAMED = "named by the spec"
-IN_PER_CENT = "in per cent, or no returns?"
-ANOTHER_SCALE = "in per cent? {:.3g} times apart from returns"
-OF_ROW = "return a row"
+IN_PER_CENT = "in per cent, or not returns?"
+ANOTHER_SCALE = "in per cent? ratio to returns {:.3g}"
+OF_ROW = "return per row"
 ROLES = {"close": "price", "ret": "return"}
 
 

@@ -371,15 +371,16 @@ def _remedy(
     where = rows.where
     as_of = f"{where}.on=asof takes the last value known"
     if _returns(rows, settings):
-        as_of = "allowed: returns of the dates of the assets"
-    try:
-        ends = stamped(where, dates, "end").unique()
-    except DataError:
-        return as_of
-    if apart(ends, calendar, meeting(ends, calendar)):
-        return as_of
-    stamp = f"{where}.stamp=end where a date stands for its month"
-    return f"{stamp}; {as_of}" if as_of.startswith("allowed") else f"{stamp}, or {as_of}"
+        as_of = ""
+    for moved_to in ("end", "start"):
+        try:
+            moved = stamped(where, dates, moved_to).unique()
+        except DataError:
+            break
+        if not apart(moved, calendar, meeting(moved, calendar)):
+            stamp = f"{where}.stamp={moved_to} moves them to the {moved_to} of their period"
+            return f"{stamp}, or {as_of}" if as_of else stamp
+    return as_of or "allowed: returns dated as those of the assets"
 
 
 def _values(rows: Rows, placed: Placed) -> dict[str, np.ndarray]:

@@ -53,7 +53,7 @@ def rate_a_year(name: str, rates: np.ndarray, a_year: float) -> str:
     median = float(np.median(known))
     if median * a_year <= A_YEAR:
         return ""
-    return f"the median of {name} is {number(median, 3)} a row, {percent(median * a_year)} a year"
+    return f"the median of {name} is {number(median, 3)} per row, {percent(median * a_year)} a year"
 
 
 def _divide(rows: Rows, names: Sequence[str], calendar: pd.DatetimeIndex) -> None:

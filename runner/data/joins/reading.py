@@ -315,7 +315,7 @@ def _check_decimals(where: str, settings: SeriesTable, numbers: Mapping[str, np.
         judged = kind == "return" or (kind is None and is_return(name))
         if judged and len(known) and np.median(known) > LARGEST_MEDIAN:
             median = float(np.median(known))
-            size = f"the median size of {name} is {number(median, 3)} a row"
+            size = f"the median absolute value of {name} is {number(median, 3)} per row"
             remedy = f"{where}.percent=true divides by 100, percent=false takes them as they are"
             raise DataError(f"{where}: {size}, too large for decimal returns; {remedy}")
 

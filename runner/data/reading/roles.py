@@ -129,8 +129,8 @@ def _on_per_cent(middle: float) -> tuple[str, ...]:
     if not middle < SMALL_PER_CENT:
         return ()
     return (
-        f"data.percent=true: the median size of ret in the file is {number(middle, 3)}, small for "
-        "per cent; were they decimals (data.percent=false)?",
+        "data.percent=true: the median absolute value of ret in the file is "
+        f"{number(middle, 3)}, small for per cent; were they decimals (data.percent=false)?",
     )
 
 

@@ -361,10 +361,13 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
     if values is None:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
-        what = f"{files.shown!r} is wide, {wide} assets"
-        cells = f"whose cells (median size {middle}) may be prices or returns"
-        remedy = "data.values=close, data.values=ret, or data.percent=true of returns in per cent"
-        raise DataError(f"{files.where}: {what}, {cells}; {remedy}")
+        what = (
+            f"{files.shown!r} is wide, {wide} assets, with values (median absolute value {middle})"
+        )
+        kinds = "that may be prices (data.values=close), returns in per cent (data.percent=true) or"
+        if wide.sizes().min() < 0.0:
+            kinds = "some of them negative, that may be returns in per cent (data.percent=true) or"
+        raise DataError(f"{files.where}: {what}, {sized} {kinds} decimal returns (data.values=ret)")
     assets = list(wide.cells)
     columns_of_assets = list(wide.cells.values())
     table = shapes.stacked(wide.date, assets, {values: columns_of_assets})

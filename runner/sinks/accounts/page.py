@@ -91,7 +91,7 @@ def _head(name: str, account: Account) -> Html:
     tiles = [
         ("dates", f"{dates:,}"),
         ("assets", f"{assets:,}"),
-        ("of the cells (date x asset) have a value", percent(filled / cells)),
+        ("of the asset-dates have a value", percent(filled / cells)),
         ("rows, values or dates left out", f"{left_out:,}"),
     ]
     facts = {

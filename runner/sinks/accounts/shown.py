@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 FEW = 10  # rows of a long table
 TEXT = "text"
 # headings
-COLUMNS = "What each column was taken for"
+COLUMNS = "Columns and how they were read"
 GAPS = "Longest gaps between dates"
 COVERAGE = "Assets with the fewest values"
 JOINS = "Joined tables"
-UNITS = "Units"
+UNITS = "Magnitudes"
 MOVES = "Largest returns"
 GROUPS = "Groups of assets"
 DROPPED = "Left out"
@@ -68,7 +68,7 @@ def columns_table(account: Account) -> Shown:
     tables = table["table"].nunique()
     if tables > 1:
         columns.insert(0, _texts("table", table["table"]))
-    note = "missing: of a field, cells (date x asset) that have a price or return, but no value"
+    note = "missing: of a field, asset-dates with a price or return, but without a value"
     return Shown(COLUMNS, columns, note)
 
 
@@ -113,7 +113,7 @@ def moves_table(account: Account) -> Shown:
     size_of_return = table["return"].abs()
     times = size_of_return / usual
     columns = _columns(table, OF_MOVES)
-    column_of_times = _written("times its median size", times, _times)
+    column_of_times = _written("times the asset's median |return|", times, _times)
     columns.append(column_of_times)
     return Shown(MOVES, columns)
 
@@ -140,7 +140,7 @@ def labels_table(account: Account) -> Shown:
         _texts("fewest", fewest),
         _written("assets without", without, _whole),
     ]
-    return Shown(GROUPS, columns, "of labels that change: assets that have one on some date")
+    return Shown(GROUPS, columns, "labels that change over time: assets that have it on some date")
 
 
 def dropped_table(account: Account) -> Shown:
@@ -224,8 +224,8 @@ TABLES = (
 OF_COLUMNS = (
     Form("column", "column"),
     Form("name here", "name"),
-    Form("taken for", "taken_for"),
-    Form("given or guessed", "how"),
+    Form("read as", "taken_for"),
+    Form("how", "how"),
     Form("values", "values", _whole),
     Form("missing", "missing", _whole),
 )
@@ -252,12 +252,12 @@ OF_JOINS = (
 )
 OF_UNITS = (
     Form("column", "name"),
-    Form("taken for", "taken_for"),
+    Form("read as", "taken_for"),
     Form("values", "values", _whole),
     Form("median", "median", number),
-    Form("median size", "median_size", number),
-    Form("least", "least", number),
-    Form("greatest", "greatest", number),
+    Form("median |x|", "median_size", number),
+    Form("min", "least", number),
+    Form("max", "greatest", number),
     Form("zero", "zero", percent),
 )
 OF_MOVES = (

@@ -505,7 +505,7 @@ def test_dates_that_do_not_meet_are_shown_side_by_side(write: Write) -> None:
     assert with_series(market_on(dates), path, on="asof").shared("f").tolist() == list(range(24))
     table["date"] = dates
     of_starts = market_on(pd.date_range("2000-01-01", periods=24, freq="MS"))
-    path_of_ends = write("ends.csv", table.rename(columns={"f": "MktRF"}))
+    path_of_ends = write("ends.csv", table.assign(MktRF=0.01).drop(columns="f"))
     [line] = refused(lambda: with_series(of_starts, path_of_ends))
     assert line.endswith("; data.series.s.stamp=start moves them to the start of their period")
     late = pd.date_range("2030-01-31", periods=24, freq="ME")

@@ -361,9 +361,8 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
     if values is None:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
-        what = (
-            f"{files.shown!r} is wide, {wide} assets, with values (median absolute value {middle})"
-        )
+        what = f"{files.shown!r} is wide, {wide} assets"
+        sized = f"with values (median absolute value {middle})"
         kinds = "that may be prices (data.values=close), returns in per cent (data.percent=true) or"
         if wide.sizes().min() < 0.0:
             kinds = "some of them negative, that may be returns in per cent (data.percent=true) or"

@@ -97,7 +97,7 @@ def test_a_new_covariance_is_refused_where_it_is_not_made(added: str) -> None:
     ):
         Regression(cov=added, cov_lags=3)
     with pytest.raises(
-        ValueError, match=r"cov: HAC given with by=date; allowed: with by=asset, else .*HC4"
+        ValueError, match=r"cov: HAC given with by=date; allowed: model.by=asset, or one of .*HC4"
     ):
         Regression(cov="HAC", by="date")
 

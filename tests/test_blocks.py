@@ -26,10 +26,12 @@ from runner.features.expressions import Expression
 from runner.features.functions import beta, change, field, momentum, volatility
 from runner.features.lookback import looks_back
 from runner.models import Regression
+from runner.panels import memory
 from runner.panels.blocks import building, dividing, making
 from runner.panels.blocks.building import build_in_blocks
 from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
+from runner.panels.numbers import some_assets
 from runner.panels.numbers import stored as of_files
 from runner.panels.numbers.cells import Ragged, Stored
 from runner.panels.numbers.rowfiles import Layout, RowFile, write_rows
@@ -37,6 +39,7 @@ from runner.panels.panel import Panel
 from runner.panels.rows import digest_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
+from runner.progress import reading
 from runner.targets import forward_return
 from runner.validation.folds import shared_by
 from runner.validation.scores import train_means
@@ -247,9 +250,11 @@ def test_blocks_of_any_size_make_the_panel_of_all_dates(
     monkeypatch.setattr(dividing, "NUMBERS", numbers)
     market = market_of_rows()
     recipe = recipe_of()
-    expected = build_panel(
-        market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
-    )
+    with monkeypatch.context() as few_cells:
+        few_cells.setattr(some_assets, "CELLS", 1000)  # no column is held in every cell
+        expected = build_panel(
+            market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
+        )
     with executor() as made_by:
         panel = build_in_blocks(market, recipe, tmp_path / "panel", made_by)
     held = panel.cells.held
@@ -338,6 +343,14 @@ def test_a_series_below_zero_too_often_stops_it(tmp_path: Path) -> None:
     recipe = recipe_of(allow_loss=0.001)
     with pytest.raises(DataError, match=r"features.rate: rate is zero or negative on 1 of its 300"):
         build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
+
+
+def test_blocks_do_not_say_what_each_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(memory, "TOLD", 1)
+    with reading(notes.append):
+        build_in_blocks(market_of_rows(), recipe_of(), tmp_path, Inline())
+    assert not notes
 
 
 def test_panels_used_long_ago_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

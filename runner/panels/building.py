@@ -19,7 +19,14 @@ from runner.errors import DataError
 from runner.panels import memory
 from runner.panels.evaluated import checked, evaluate
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
-from runner.panels.numbers.gathering import Feature, asked, column_cells, every_cell, listed_cells
+from runner.panels.numbers.gathering import (
+    EVERY,
+    Feature,
+    asked,
+    column_cells,
+    every_cell,
+    listed_cells,
+)
 from runner.panels.numbers.usable import (
     blank_outsiders,
     lost_to_rules,
@@ -33,8 +40,6 @@ from runner.preprocessing.applying import Cubes, Rows, Step, applied
 from runner.preprocessing.labelled import Labelled
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
-
-EVERY = slice(None)  # row of the target
 
 
 def build_panel(

@@ -27,7 +27,14 @@ from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.features.lookback import rows_before
 from runner.panels.blocks.dividing import blocks_of
-from runner.panels.blocks.making import Made, make_block, panel_of, part_of, rows_path
+from runner.panels.blocks.making import (
+    Made,
+    account_path,
+    make_block,
+    panel_of,
+    part_of,
+    rows_path,
+)
 from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
 from runner.panels.numbers.rowfiles import RowFile
 from runner.panels.numbers.stored import whole
@@ -57,7 +64,8 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.utime(folder)
     _make_room(folder)
-    _check_lookback(market, recipe, reach, blocks)
+    if not any(account_path(folder, block).exists() for block in blocks):
+        _check_lookback(market, recipe, reach, blocks)
     make = partial(make_block, market, recipe, reach, folder)
     made_as_they_come = counted(executor.results(make, blocks), len(blocks), "blocks of dates made")
     by_position = dict(made_as_they_come)

@@ -44,7 +44,7 @@ class Made(NamedTuple):
 
 def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block: slice) -> Made:
     """What is known of a block, which is written to the folder unless it is there."""
-    account = rows_path(folder, block).with_suffix(".json")
+    account = account_path(folder, block)
     if account.exists() and rows_path(folder, block).exists():
         return Made(**json.loads(account.read_text()))
     part = part_of(market, reach, block)
@@ -146,3 +146,8 @@ def _made(panel: Panel, cells: Ragged, absent: int) -> Made:
 def rows_path(folder: Path, block: slice) -> Path:
     """The file of the rows of a block; another division of the dates has other files."""
     return folder / f"{block.start:06}-{block.stop:06}.rows"
+
+
+def account_path(folder: Path, block: slice) -> Path:
+    """The file of what is known of a block, written after its rows."""
+    return rows_path(folder, block).with_suffix(".json")

@@ -32,6 +32,7 @@ from runner.panels.numbers.usable import WEIGHT
 from runner.targets import UNKNOWN, Target, Unit
 
 TARGET = "target"
+EVERY = slice(None)  # row of the target; a part of them is a block, whose size is bounded
 
 Feature = Callable[[Market], Any]
 
@@ -88,7 +89,8 @@ def every_cell(
     of_target = _target(target, market, mistakes).on(own)
     dates = of_target.dates
     names = [name for name in columns if name != WEIGHT]
-    memory.check(len(dates), len(market.assets), len(names), None)
+    if own == EVERY:
+        memory.check(len(dates), len(market.assets), len(names), None)
     X = np.empty((len(dates), len(market.assets), len(names)))
     weights = None
     with_gaps = [] if np.isfinite(of_target.y).all() else [TARGET]
@@ -136,7 +138,9 @@ def listed_cells(
     dates = reading.dates
     features = [name for name in columns if name != WEIGHT]
     wide = reading.wide
-    memory.check(len(dates), len(market.assets), len(features), market.fields.listed, bool(wide))
+    if own == EVERY:
+        N = len(market.assets)
+        memory.check(len(dates), N, len(features), market.fields.listed, bool(wide))
     read = reading.columns(mistakes)
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)

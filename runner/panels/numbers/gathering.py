@@ -308,7 +308,8 @@ class Writer:
         if isinstance(column, OfDates):
             into[:] = column.values[self.listings.row]
         elif isinstance(column, Wide):
-            into[:] = column.by_asset.ravel()[self.listings.position_by_asset]
+            position = self.listings.position_by_asset
+            column.by_asset.ravel().take(position, out=into, mode="clip")  # without a copy
         else:
             into[:] = np.nan
             into[self._places(column.position)] = column.values

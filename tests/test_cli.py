@@ -87,9 +87,15 @@ def test_the_whole_table_in_the_terminal_agrees_with_the_file(cli) -> None:
     assert "more]" not in default.out and "Shortened" not in default.out
 
 
+SHORT = 25  # lines of a story in short
+
+
 def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(default) -> None:
     lines = default.out.splitlines()
-    assert len(lines) <= 32
+    assert len(lines) <= SHORT
+    assert max(map(len, lines)) <= 120
+    assert lines[0].startswith("ff3: explanatory, no look-ahead found, 9 assets, ")
+    assert lines[1].startswith("Out-of-sample R2 is 0.8820")
     table = default.table("coefficients").query("term == 'SMB' and unit != 'all'")
     [heads] = [line.split() for line in lines if line.split()[:2] == ["S1V1", "S1V3"]]
     [row] = [line.split()[1:] for line in lines if line.split()[:1] == ["SMB"]]
@@ -103,8 +109,65 @@ def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(def
     assert "warning" not in default.err.lower()  # a slow machine says how far it is
 
 
+STORIES = {
+    "quantiles": (["experiment=quantiles"], "Sorted by the forecast into 5 groups"),
+    "fama_macbeth": (["experiment=weekly_premia", "data=simulated"], "Out-of-sample R2 is"),
+    "walk_forward": (["validation=walk_forward"], "Out-of-sample R2 is"),
+    "many_analyses": (["experiment=factor_model_simulated"], "Out-of-sample R2 is"),
+    "without_tests": (["experiment=vol_panel"], "Out-of-sample R2 is"),
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_in_short_answers_first_and_takes_25_lines_of_the_terminal(
+    cli, monkeypatch, name: str, width: int
+) -> None:
+    monkeypatch.setattr("conftest.WIDTH", str(width))
+    words, answer = STORIES[name]
+    run = cli(*words, "report=tables", "audit=off")
+    assert run.code == 0, run.err
+    lines = run.out.splitlines()
+    below_title = [line for line in lines[1:3] if line.startswith(answer)]
+    assert len(below_title) == 1
+    assert len(lines) <= SHORT + (width < 120)
+    assert "--full prints every estimate and every sentence" in " ".join(lines)
+    assert max(map(len, lines)) <= width
+    assert "…" not in run.out
+
+
+def test_a_sweep_of_24_jobs_takes_the_lines_of_a_story_too(cli) -> None:
+    axes = [
+        "model.cov=nonrobust,HC0,HC1,HC2,HC3,HAC",
+        "features=capm,ff3",
+        "data.start=null,1960-01-31",
+    ]
+    sweep = cli(
+        "-m", *axes, "data.assets=[S1V5]", "model.hypotheses=[]", "report=tables", "audit=off"
+    )
+    assert sweep.code == 0, sweep.err
+    lines = sweep.out.splitlines()
+    assert len(lines) <= SHORT + 3
+    assert max(map(len, lines)) <= 120
+    assert "24 of 24 jobs" in sweep.out and "--full prints the rest" in sweep.out
+
+
+def test_a_narrow_terminal_has_a_row_per_asset(cli, monkeypatch) -> None:
+    monkeypatch.setattr("conftest.WIDTH", "80")
+    run = cli("report=tables", "audit=off")
+    assert run.code == 0, run.err
+    lines = [line.split() for line in run.out.splitlines()]
+    heads = next(line for line in lines if line[:3] == ["MktRF", "SMB", "HML"])
+    assert heads == ["MktRF", "SMB", "HML", "Constant", "R²", "Adjusted", "R²"]
+    row = next(line for line in lines if line[:1] == ["S5V3"])
+    table = run.table("coefficients").query("unit == 'S5V3'").set_index("term")["estimate"]
+    shown = [float(text.strip("*")) for text in row[1:5]]
+    np.testing.assert_allclose(shown, table[["MktRF", "SMB", "HML", "const"]], atol=6e-4)
+    assert "Observations: 819." in run.out
+
+
 def test_a_table_without_room_beside_is_told_by_its_terms_and_never_cut(cli) -> None:
-    assets = "[NoDur,Durbl,Manuf,Enrgy,Chems,BusEq,Telcm,Utils,Shops,Hlth,Money,Other]"
+    assets = "[S1V5,NoDur,Durbl,Manuf,Enrgy,Chems,BusEq,Telcm,Utils,Shops,Hlth,Money,Other]"
     run = cli(f"data.assets={assets}", "report=tables", "audit=off")
     assert run.code == 0, run.err
     assert "…" not in run.out

@@ -109,7 +109,7 @@ def test_on_the_command_line(cli: Any) -> None:
     words = ["validation=walk_forward", "data.assets=[S1V5,S5V5]"]
     target = "_target_: runner.analyses.confidence_set"
     one = f"+analyses.best={{{target}, models: {{capm: {{regressors: [MktRF]}}}}}}"
-    run = cli(*words, one)
+    run = cli(*words, one, "--full")
     assert run.code == 0, run.err
     table = run.table("best").set_index("model")
     assert table.loc["this run", "included"] and not table.loc["capm", "included"]

@@ -21,6 +21,7 @@ from runner.cli.composition import Composer
 from runner.experiment.run import run
 from runner.progress import tracked
 from runner.sinks import machine, terminal
+from runner.sinks.telling import waiting
 from runner.sweeps.telling.progress import Progress
 
 SMALL = ["data.start=1990-01-01", "data.assets=[S1V1,S3V3]", "audit=off", "report=tables"]
@@ -189,8 +190,8 @@ def test_work_under_way_is_shown_on_a_terminal_only(quiet: bool) -> None:
 
 def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
-    pace = terminal.Pace("x")
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
+    pace = waiting.Pace("x")
     assert pace.told("folds", 1, 10) == "x: 1 of 10 folds"
     now[0] += 2.0
     assert pace.told("folds", 2, 10) == "x: 2 of 10 folds"
@@ -208,14 +209,14 @@ def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which the test moves on."""
     now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
     return now
 
 
 def test_a_log_has_a_line_each_tenth_of_long_work(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with terminal.working("x: fitting"):
+    with waiting.working("x: fitting"):
         for _ in tracked(range(200), "folds"):
             clock[0] += 1.0
     lines = capsys.readouterr().err.splitlines()
@@ -226,9 +227,9 @@ def test_a_log_has_a_line_each_tenth_of_long_work(
 
 @pytest.mark.parametrize(("seconds", "form"), [(0.01, "tables"), (1.0, "quiet")])
 def test_a_log_has_no_line_of_short_work_nor_where_it_is_quiet(
-    seconds: float, form: terminal.Form, clock: list[float], capsys: pytest.CaptureFixture[str]
+    seconds: float, form: machine.Form, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with terminal.working("x: fitting", form):
+    with waiting.working("x: fitting", form):
         for _ in tracked(range(200), "folds"):
             clock[0] += seconds
     assert capsys.readouterr().err == ""

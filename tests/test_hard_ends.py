@@ -297,12 +297,12 @@ def test_a_comparison_that_cannot_be_written_is_still_printed(tmp_path, monkeypa
 
 
 def test_who_waits_for_a_run_without_a_terminal_hears_of_it(monkeypatch, capsys) -> None:
-    from runner.sinks import terminal
+    from runner.sinks.telling import waiting
 
     monkeypatch.setattr(progress, "TOLD", 0.05)
     monkeypatch.setattr(progress, "AGAIN", 0.1)
     for form in ("quiet", "tables"):
-        with terminal.working("long: fitting", form):
+        with waiting.working("long: fitting", form):
             time.sleep(0.4)
     lines = capsys.readouterr().err.splitlines()
     assert set(lines) == {"long: fitting: under way for 0 s"}

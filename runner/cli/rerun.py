@@ -23,6 +23,7 @@ from runner.sinks import terminal, tracking
 from runner.sinks.job import compute, family_carried
 from runner.sinks.machine import Form
 from runner.sinks.stores.store import Store
+from runner.sinks.telling.waiting import working
 
 OF_RERUN = ("tracking", "ledger", "allow", "executor", "hydra")  # what overrides of a rerun may say
 PLACES = ("tracking", "ledger", "executor")  # settings of this command line, not of the logged spec
@@ -55,7 +56,7 @@ def rerun(
         spec = _trusted(logged.spec, own, given)
         about = logged.about
         experiment = build(spec, tuple(about["overrides"]), logged.chosen)
-        with terminal.working(f"{experiment.name}: again", form):
+        with working(f"{experiment.name}: again", form):
             bench = Bench()
             family_carried(experiment, bench)
             compute(experiment, directory, bench)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from runner.experiment.report import Report
 
 
-def cautions(report: Report) -> list[str]:
-    """What the standard errors of a run assume, a sentence for each assumption likely wrong."""
+def cautions(report: Report, of_mean: bool = True) -> list[str]:
+    """What the standard errors of a run assume, a sentence for each assumption likely wrong.
+
+    Args:
+        of_mean: whether those of means over assets are meant too.
+    """
     coefficients = report.fit.coefficients
     estimates = per_unit(coefficients)
     has_estimate = estimates["estimate"].notna()
@@ -25,7 +29,7 @@ def cautions(report: Report) -> list[str]:
     if noun == "date" or not errors or not has_tests:
         return []
     sentences = []
-    if "mean" in set(coefficients["scope"]):
+    if of_mean and "mean" in set(coefficients["scope"]):
         sentences.append(
             f"The t-statistic of a mean treats {plural(noun)} as independent; "
             "common shocks would make it too large."

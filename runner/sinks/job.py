@@ -19,6 +19,7 @@ from runner.record.rundir import refuse_taken, whole
 from runner.sinks import files, page, plots, terminal, tracking
 from runner.sinks.machine import Form
 from runner.sinks.stores.store import Store
+from runner.sinks.telling.waiting import working
 
 
 def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> None:
@@ -30,7 +31,7 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
     """
     refuse_taken(directory)
     store = _store(experiment.settings)
-    with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
+    with working(f"{experiment.name}: reading, fitting, writing", form):
         store.check()
         report = _counted(experiment, directory)
         run_id, trouble = _track(directory, store)
@@ -144,7 +145,7 @@ def audit(experiment: Experiment, form: Form = "tables") -> None:
     Raises:
         DataError: a column looks ahead, one line each.
     """
-    with terminal.working(f"{experiment.name}: computing every column again", form):
+    with working(f"{experiment.name}: computing every column again", form):
         result = thoroughly_audited(experiment)
     terminal.show_audit(experiment.name, result, form)
     if result.leaks:

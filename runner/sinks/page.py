@@ -39,6 +39,7 @@ from runner.sinks.paper import of_run
 from runner.sinks.paper.of_run import Paper
 from runner.sinks.paper.written.html import html, statistics_html
 from runner.sinks.tear_sheet import MONTHS, TEAR_SHEET
+from runner.sinks.telling.short import answering
 from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
 
@@ -206,9 +207,8 @@ def _head(report: Report, told: Mapping[str, Sequence[str]]) -> Html:
 
 
 def _answer(report: Report, told: Mapping[str, Sequence[str]]) -> list[Html]:
-    """The sentence that answers first: how well it does out of sample, else how well it fits."""
-    subject = "Fit" if report.scores.empty else "Out of sample"
-    sentences = told.get(subject, ())
+    """The sentence that answers first."""
+    sentences = told.get(answering(report, told), ())
     return [tag("p", unbroken(sentence), class_="answer") for sentence in sentences[:1]]
 
 

@@ -9,7 +9,7 @@ from runner.data.accounts.account import Account, account_of
 from runner.record.rundir import refuse_taken, whole, write_table
 from runner.sinks.accounts import drawings, page, terminal
 from runner.sinks.machine import Form
-from runner.sinks.terminal import working
+from runner.sinks.telling.waiting import working
 
 if TYPE_CHECKING:
     from runner.experiment.spec import Data

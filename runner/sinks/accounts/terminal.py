@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from runner.sinks import machine
 from runner.sinks.accounts.shown import TEXT, Shown, shown
 from runner.sinks.machine import Form
-from runner.sinks.terminal import Page, Sheet, say
+from runner.sinks.telling.console import WIDEST, Page, Sheet
+from runner.sinks.terminal import say
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def show(name: str, account: Account, directory: Path, form: Form = "tables") ->
     if form in ("json", "quiet"):
         return say(machine.of_check(name, account, directory), form)
     console = Page()
+    console.width = max(console.width, WIDEST)
     assets = count(len(account.coverage), "asset")
     title = f"{name}: {assets}, {account.span}"
     console.print(title, style="bold")

@@ -17,7 +17,8 @@ from rich.progress import Progress as Bar
 
 from runner.errors import listed
 from runner.progress import reading, telling
-from runner.sinks.terminal import Pace, Page
+from runner.sinks.telling.console import Page
+from runner.sinks.telling.waiting import Pace
 from runner.text import count, duration, shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from runner.record.rundir import called
 from runner.sinks.machine import Form
-from runner.sinks.terminal import Page, Sheet, regression_sheet, say
+from runner.sinks.telling.console import Page, Sheet
+from runner.sinks.terminal import regression_sheet, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE
 from runner.sweeps.comparison.leaderboard import REMARKS
 from runner.sweeps.comparison.texts import value_texts
@@ -56,7 +57,8 @@ def show(
         _show_coefficients(console, comparison, settings, wide, directory)
     if full or term or len(comparison.outcomes) <= FEW:
         _show_units(console, comparison.by_unit(term), comparison, directory)
-    console.lines(["", *comparison.words, *(verdict if full else verdict[:1])])
+    console.print()
+    console.sentences([*comparison.words, *(verdict if full else verdict[:1])])
     if not full:
         name = called(comparison.plan.directory)
         console.lines([f"In short: python -m runner compare {name} --full prints the rest."])
@@ -67,7 +69,7 @@ def _show_leaderboard(console: Page, comparison: Comparison, most: int, director
     """So many of the first jobs."""
     score = comparison.score
     _title(console, f"Leaderboard by {score}" if score else "Jobs, not ranked")
-    _whole(console, _leaderboard(comparison, console.width, most))
+    console.sheet(_leaderboard(comparison, console.width, most))
     more = len(comparison.outcomes) - most
     if more > 0:
         file = directory / "leaderboard.csv"
@@ -90,12 +92,12 @@ def _show_coefficients(
         jobs -= 1
         table = comparison.regression_table(settings, jobs) or table
     _title(console, table.title)
-    _whole(console, regression_sheet(table))
+    console.sheet(regression_sheet(table))
     more = len([row for row in table.rows() if row.kind != "foot"]) - MOST_ROWS
     if more > 0:
         file = directory / "coefficients.csv"
         console.print(f"{count(more, 'more row')} of coefficients in {file}")
-    console.lines([*table.notes, table.source])
+    console.sentences([*table.notes, table.source])
 
 
 def _show_units(
@@ -110,20 +112,12 @@ def _show_units(
     table = Sheet((str(name), name == "unit") for name in texts)
     for row in texts.head(MOST_ROWS).itertuples(index=False):
         table.add_line(map(str, row))
-    _whole(console, table)
+    console.sheet(table)
     more = len(texts) - MOST_ROWS
     if more > 0:
         file = directory / "by_unit.csv"
         console.print(f"{count(more, 'more unit')} in {file}")
-    console.lines(units.words)
-
-
-def _whole(console: Page, table: Sheet) -> None:
-    """Print a table however wide it is: the terminal wraps lines, no number is cut."""
-    before = console.width
-    console.width = max(before, table.wide)
-    console.print(table)
-    console.width = before
+    console.sentences(units.words)
 
 
 def _title(console: Page, text: str) -> None:

@@ -1,0 +1,1 @@
+"""How a run is told: in few sentences, on which console, and what is shown while it works."""

@@ -122,10 +122,9 @@ def test_cells_that_may_be_prices_or_returns_are_asked_for(tmp_path: Path) -> No
     path = tmp_path / "percent.csv"
     (100.0 * wide().pct_change().iloc[1:]).to_csv(path)
     line = refused(path)
-    assert "is wide, 29 dates x 3 assets, with values (median absolute value 0." in line
+    assert "is wide, 29 dates x 3 assets; its values (median absolute value 0." in line
     assert line.endswith(
-        "some of them negative, that may be returns in per cent (data.percent=true) or decimal "
-        "returns (data.values=ret)"
+        ", some negative) may be returns in per cent (data.percent=true) or decimals (data.values=ret)"
     )
     assert load(path, values="ret").get("ret").shape == (29, 3)
 

@@ -153,7 +153,7 @@ CASES: dict[str, Bad] = {
     # form
     "returns or prices": own(
         wide(10 * RETURNS),
-        "data.path: 'p.csv' is wide, 48 dates x 3 assets, with values (median absolute value",
+        "data.path: 'p.csv' is wide, 48 dates x 3 assets; its values (median absolute value",
         mend=["data.values=ret"],
     ),
     "turned, an asset twice": own(

@@ -1,4 +1,4 @@
-"""What `--help` says: of the command line around the groups and the spec, and of each verb."""
+"""What `--help` prints: of the command line around the groups and the spec, and of each verb."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ BELOW = (
 )  # what numbers stand on
 # verb -> what follows it, and what it does
 VERBS = {
-    "resume": ("SWEEP", "go on with a sweep that was ended"),
-    "rerun": ("RUN_ID", "repeat a run from its logged spec and tell what differs"),
-    "sync": ("", "log run directories that the store does not have"),
-    "compare": ("[SWEEP]", "compare the jobs of a sweep; --table prints a regression table"),
-    "audit": ("[...]", "try every column of a spec for look-ahead, thoroughly"),
-    "check": ("[...]", "read the data of a spec without running it: tables, and a page"),
-    "snapshot": ("[...]", "fetch the data of a spec (data=yahoo) without running it"),
-    "replicate": ("[PAPER]", "compute the printed numbers of a paper and certify them"),
-    "list": ("[GROUP]", "list the groups, or the options of one with what they are"),
-    "help": ("GROUP/OPTION", "show an option with the meaning of every setting"),
+    "resume": ("SWEEP", "continue a sweep that was interrupted"),
+    "rerun": ("RUN_ID", "repeat a run from its logged spec and compare the results"),
+    "sync": ("", "log to MLflow the run directories that it lacks"),
+    "compare": ("[SWEEP]", "compare the jobs of a sweep; --table, --latex print a table"),
+    "audit": ("[...]", "test every column of a spec for look-ahead, on all rows"),
+    "check": ("[...]", "show how the data of a spec are read, without running it"),
+    "snapshot": ("[...]", "download the data of a spec (data=yahoo), without running it"),
+    "replicate": ("[PAPER]", "recompute the published numbers of a paper, and compare"),
+    "list": ("[GROUP]", "list the groups, or the options of one"),
+    "help": ("GROUP/OPTION", "explain an option and each of its settings"),
     "docs": ("[--to DIR]", "open the documentation of this version in the browser; --no-open"),
-    "cache": ("[--empty]", "tell how much the processes of sweeps share on disk, or empty it"),
+    "cache": ("[--empty]", "show the size of the cache that processes share, or empty it"),
     "ui": ("[RUN_ID]", "open the MLflow UI on the newest runs, a run, or --sweep SWEEP"),
 }
 
@@ -52,21 +52,20 @@ def of_verb(verb: str, meaning: str | None) -> str:
 
 
 _LINES = [f"{command(verb):{WIDTH}}{text}" for verb, (_, text) in VERBS.items()]
-HELP = f"""{"python -m runner [key=value ...]":{WIDTH}}run one spec; -m sweeps over key=a,b
+HELP = f"""{"python -m runner [key=value ...]":{WIDTH}}run a spec; with -m, a sweep over key=a,b
 {chr(10).join(_LINES)}
 
 Groups, chosen by group=option:
 {{groups}}
 
-The spec, every value of which can be overridden by key=value:
+The default spec; key=value overrides any value of it:
 {{spec}}
 
 --version         print versions
 --cfg job         show the spec that would run       --config-dir DIR   your configs beside ours
 --hydra-help      every flag                         --config-path DIR  your configs instead of ours
---full            print all of a run, not in short
+--full            print every estimate and sentence
 --json            print one JSON object              --quiet            print nothing but errors
-                                                     (nor that a wait is long)
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
 

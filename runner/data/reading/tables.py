@@ -362,11 +362,11 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
         what = f"{files.shown!r} is wide, {wide} assets"
-        sized = f"with values (median absolute value {middle})"
-        kinds = "that may be prices (data.values=close), returns in per cent (data.percent=true) or"
-        if wide.sizes().min() < 0.0:
-            kinds = "some of them negative, that may be returns in per cent (data.percent=true) or"
-        raise DataError(f"{files.where}: {what}, {sized} {kinds} decimal returns (data.values=ret)")
+        negative = ", some negative" if wide.sizes().min() < 0.0 else ""
+        prices = "" if negative else "prices (data.values=close), "
+        sized = f"its values (median absolute value {middle}{negative})"
+        kinds = f"{prices}returns in per cent (data.percent=true) or decimals (data.values=ret)"
+        raise DataError(f"{files.where}: {what}; {sized} may be {kinds}")
     assets = list(wide.cells)
     columns_of_assets = list(wide.cells.values())
     table = shapes.stacked(wide.date, assets, {values: columns_of_assets})

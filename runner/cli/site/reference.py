@@ -40,7 +40,7 @@ def pages(composer: Composer) -> list[Page]:
 
 
 def _verbs() -> Page:
-    about = "What follows `python -m runner`; each answers `--help`."
+    about = "What follows `python -m runner`; each has `--help`."
     rows = [(command(verb), meaning) for verb, (_, meaning) in VERBS.items()]
     return _tabled("commands", "Commands", about, ["command", "what it does"], rows)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,21 @@ from test_words import NINE, french
 from runner.cli.composition import Composer
 from runner.compute.cache import Bench
 from runner.experiment.report import Report
+from runner.sinks import canvas, plots
 from runner.sinks import page as report_page
-from runner.sinks import plots
 from runner.sinks.drawings import hover
 from runner.sinks.job import compute
+from runner.sinks.markup import STYLE
 from runner.sweeps.telling.compare import compare
 
 LEAST = 11.0  # pixels of the smallest text
 MOST_BYTES = 5_000_000
 WIDTHS = (1200, 400)
+PAPER, PAPER_TURNED = 688, 1047  # pixels of A4 between its margins
+CUT_ON_PAPER = """([wide, turned]) => [...document.querySelectorAll("table")].map((table) => {
+  const room = getComputedStyle(table.parentElement).page === "wide" ? turned : wide;
+  return [table.caption?.textContent, Math.round(table.getBoundingClientRect().width), room];
+}).filter(([, width, room]) => width > room)"""
 STOCKS = "data=simulated data.assets=12 data.rows=700"
 RISK = "analyses.stability.draws=99 analyses.omitted_factor.permutations=19 analyses.risk_out_of_sample.portfolios=20"
 RUNS = {  # what makes an experiment small, on data that ships
@@ -176,7 +184,15 @@ class Viewer:
                     }, where
         self.enlarge(page)
         self.point(page)
+        self.print(page, name)
         page.close()
+
+    def print(self, page: Any, name: str) -> None:
+        """Every table is whole on paper: A4 without its margins, turned for the widest."""
+        page.set_viewport_size({"width": PAPER, "height": 1000})
+        page.emulate_media(media="print", color_scheme="light")
+        cut = page.evaluate(CUT_ON_PAPER, [PAPER, PAPER_TURNED])
+        assert not cut, (name, cut)
 
     def enlarge(self, page: Any) -> None:
         """A click on the first picture shows it over the whole window, a second ends that."""
@@ -233,6 +249,37 @@ def letters(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
     monkeypatch.setattr(hover, "write_png", watched)
     return found
+
+
+def luminance(rgb: tuple[int, ...]) -> float:
+    """Relative luminance by the formula of WCAG 2."""
+    shares = [value / 255 for value in rgb]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in shares]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_inks_of_pictures_are_legible_by_day_and_at_night(viewer: Viewer, scheme: str) -> None:
+    pytest.importorskip("PIL")
+    from PIL import Image, ImageColor
+
+    def seen(colour: str) -> float:
+        """The luminance on the screen of a picture of one colour."""
+        data = BytesIO()
+        Image.new("RGB", (20, 20), ImageColor.getrgb(colour)).save(data, "PNG")
+        source = b64encode(data.getvalue()).decode()
+        page.set_content(f'<style>{STYLE}</style><img src="data:image/png;base64,{source}">')
+        pixels = Image.open(BytesIO(page.locator("img").screenshot())).convert("RGB")
+        return luminance(pixels.getpixel((10, 10)))
+
+    page = viewer.browser.new_page(color_scheme=scheme)
+    ground = seen("white")
+    least = {canvas.INK: 4.5, canvas.SOFT: 4.5, canvas.GREY: 4.5, canvas.BLUE: 3, canvas.ORANGE: 3}
+    for ink, ratio in least.items():
+        dark, bright = sorted([seen(ink), ground])
+        assert (bright + 0.05) / (dark + 0.05) >= ratio, (scheme, ink)
+    page.close()
 
 
 def test_every_experiment_has_its_run() -> None:

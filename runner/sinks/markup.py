@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from numbers import Number
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import east_asian_width
 
@@ -339,104 +340,7 @@ NAMES = {
 }
 
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1c2024;--soft:#5b646d;--line:#dfe3e8;--paper:#fff;
---card:#f5f7f9;--link:#0060a0;--edge:rgba(0,0,0,.22);--bad:#a33b00}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#a4adb6;--line:#343b43;--paper:#14181c;
---card:#1d2329;--edge:rgba(255,255,255,.28);--link:#6cb8f0;--bad:#ff9a62}}
-*{box-sizing:border-box} h1,p,dd,td{unicode-bidi:isolate} pre{background:var(--card);padding:12px;
-margin:4px 0}
-body{margin:0;background:var(--paper);color:var(--ink);
-font:15px/1.5 system-ui,"Segoe UI",Roboto,sans-serif}
-main{max-width:1060px;margin:0 auto;padding:28px 20px 60px} .scroll{overflow-x:auto}
-nav{font-size:13px;line-height:1.3;padding:10px 20px;border-bottom:1px solid var(--line)}
-nav ol{list-style:none;margin:0 auto;padding:0;max-width:1020px;display:flex;flex-wrap:wrap;
-gap:4px 16px}
-a{color:var(--link)} nav a{text-decoration:none} nav a:hover{text-decoration:underline}
-section{scroll-margin-top:8px}
-section>details>summary{color:var(--ink);list-style-position:outside;padding:0}
-section>details>summary h2{display:inline-block}
-section>details>summary{margin:22px 0 8px;padding-top:12px;border-top:1px solid var(--line)}
-@media(min-width:1340px){body{display:grid;grid-template-columns:200px minmax(0,1060px);
-justify-content:center;gap:0 30px}
-nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow-y:auto;border:0;
-padding:36px 0 20px}
-nav ol{display:block} nav li{padding:4px 0} main{margin:0;width:100%}}
-h1{font-size:26px;line-height:1.25;margin:0 0 16px;overflow-wrap:anywhere}
-h2{font-size:18px;margin:0}
-.badge{display:inline-block;vertical-align:middle;font-size:13px;padding:1px 10px;
-border-radius:99px;border:1px solid currentColor;color:var(--link)}
-.badge.predictive{color:var(--bad)}
-.badge.leaking{color:#fff;background:#c00000;border-color:#c00000}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px;
-margin:0 0 18px}
-.tiles div{background:var(--card);border-radius:8px;padding:10px 14px}
-.tiles b,.tiles span{display:block}
-.tiles b{font-size:22px} .tiles span{color:var(--soft);font-size:12.5px;line-height:1.35}
-.answer{font-size:17px;margin:0 0 18px;max-width:75ch}
-dl{margin:0} dl>div{display:grid;grid-template-columns:150px minmax(0,1fr);gap:2px 16px;
-padding:4px 0}
-dt{color:var(--soft)} dd{margin:0;overflow-wrap:anywhere} .reading p{margin:0 0 5px;max-width:75ch}
-.reading>div{padding:8px 0} .reading>div+div{border-top:1px solid var(--line)}
-.reading dt{font-weight:600}
-table{border-collapse:collapse;font-size:13px;line-height:1.35;font-variant-numeric:tabular-nums;
-margin:4px 0}
-th,td{padding:4px 12px 4px 0;white-space:pre;text-align:right;border-bottom:1px solid var(--line)}
-th{color:var(--soft);border-bottom:1.5px solid var(--soft)} .text,caption{text-align:left}
-td i{font-style:normal;color:var(--soft)} td b{color:var(--bad)}
-td.long{white-space:normal;min-width:28ch;max-width:64ch}
-td.text b{color:var(--ink)}
-caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:var(--link)}
-.paper{min-width:min(340px,100%);border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}
-.paper caption{white-space:normal}
-.paper th,.paper td{border:0;text-align:center;padding:3px 14px;color:var(--ink);font-weight:400}
-.paper th[scope=row],.paper th[scope=rowgroup],.paper td:first-child{text-align:left;padding-left:0}
-.paper th[scope=row]{position:sticky;left:0;background:var(--paper)}
-.paper td:last-child{padding-right:22px}
-.paper thead tr:last-child>*{border-bottom:1px solid var(--ink)}
-.paper .estimate>*{padding-top:8px;padding-bottom:0} .paper .bracket>*{padding-top:0}
-.paper .panel>*{font-style:italic;padding-top:10px;border-bottom:1px solid var(--line)}
-.paper :not(.foot)+.foot>*{border-top:1px solid var(--ink);padding-top:6px}
-.paper sup{display:inline-block;width:0;line-height:0;font-size:11px}
-@media screen{.scroll:has(>table){background:
-linear-gradient(to right,var(--paper) 50%,transparent) 0/44px 100% no-repeat local,
-linear-gradient(to left,var(--paper) 50%,transparent) 100%/44px 100% no-repeat local,
-linear-gradient(to right,var(--edge),transparent) 0/16px 100% no-repeat,
-linear-gradient(to left,var(--edge),transparent) 100%/16px 100% no-repeat}}
-figure:has(.drawn)::before{content:"click to enlarge";
-display:block;text-align:right;font-size:12px;color:var(--soft)}
-@media(max-width:680px){figure:has(.drawn)::before{content:"tap to enlarge, swipe →"}}
-.note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
-figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
-img{display:block;width:100%} .drawn{display:block;position:relative;min-width:620px;cursor:zoom-in}
-.zoom{position:absolute;z-index:1;opacity:0}
-.drawn:has(.zoom:focus-visible){outline:2px solid var(--link)}
-@media screen{figure .scroll:has(.zoom:checked){position:fixed;inset:0;z-index:2;border:0;
-border-radius:0;overflow:auto;padding:12px}
-.drawn:has(.zoom:checked){width:1980px;margin:auto;cursor:zoom-out}
-.drawn:has(.zoom:checked)::after{content:"click to close";position:fixed;top:4px;right:20px;
-padding:3px 10px;border-radius:8px;background:var(--card);color:var(--ink);font-size:13px}
-body:has(.zoom:checked){overflow:hidden}}
-.hover{position:absolute;inset:0;width:100%;height:100%;pointer-events:none}
-.hover rect{fill:transparent;pointer-events:all} .hover g:hover rect{fill:var(--soft);opacity:.22}
-.hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
-stroke:var(--paper);stroke-width:16px;stroke-linejoin:round;paint-order:stroke}
-.hover g:hover text{visibility:visible} .middle{text-anchor:middle} .end{text-anchor:end}
-@media screen and (prefers-color-scheme:dark){figure .scroll{background:#14181c}
-img{filter:invert(.92) hue-rotate(180deg)}}
-@media(min-width:900px){.facts{columns:2;column-gap:32px} .facts>div{break-inside:avoid;
-grid-template-columns:100px minmax(0,1fr)}}
-code,pre{font:13px/1.45 ui-monospace,Consolas,monospace}
-@media(max-width:600px){main{padding:18px 14px 40px} dl>div{grid-template-columns:minmax(0,1fr)}
-section>details>summary{list-style-position:inside}}
-@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;
---card:#f5f7f9;--link:#0060a0}
-nav{display:none} body{display:block} main{max-width:none;padding:0}
-figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
-.scroll{overflow:visible}
-.drawn{min-width:0} .hover,figure:has(.drawn)::before{display:none} table{font-size:10px}
-th,td{padding-right:5px;white-space:normal} pre{white-space:pre-wrap;overflow-wrap:anywhere}}
-"""
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

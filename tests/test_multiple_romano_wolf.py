@@ -19,6 +19,7 @@ from runner.errors import DataError
 from runner.models.boosting import Boosting
 from runner.models.fit import headline
 from runner.models.regression import Regression
+from runner.numerics.moments import HALVED
 from runner.panels.panel import Panel
 from runner.trials.influence import influence, influence_of
 from runner.trials.romano_wolf import StepDown, block_of, cosines, romano_wolf
@@ -177,8 +178,8 @@ def test_size_and_power(horizon: int) -> None:
 # Influences
 
 
-def holed(seed: int, horizon: int = 1) -> Panel:
-    y, X = random_arrays(seed, 80, 6, 2)
+def holed(seed: int, horizon: int = 1, T: int = 80) -> Panel:
+    y, X = random_arrays(seed, T, 6, 2)
     punch_holes(np.random.default_rng(seed), y, X, 0.08, ragged=True)
     return replace(panel_of(y, X, horizon), weights=None)
 
@@ -194,10 +195,11 @@ def long(panel: Panel) -> pd.DataFrame:
 
 @pytest.mark.parametrize("effects", [[], ["asset"], ["date"], ["asset", "date"]])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("T", [80, HALVED + 1])  # of many dates two halves are summed
 def test_squares_of_a_pooled_fit_are_the_variance_clustered_by_date(
-    effects: list[str], weighted: bool
+    effects: list[str], weighted: bool, T: int
 ) -> None:
-    panel = holed(1)
+    panel = holed(1, T=T)
     weights = np.random.default_rng(2).uniform(0.5, 2.0, panel.y.shape)
     panel = replace(panel, weights=weights if weighted else None)
     model = Regression(by=None, effects=effects, weights="market_cap" if weighted else None)  # type: ignore[arg-type]

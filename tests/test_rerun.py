@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import call_cli
+from conftest import call_cli, run_cli
 from mlflow.entities import Run
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from test_tracking import FAST, client_of, runs_of, without_series
 
 from runner.experiment.spec import CHOSEN
+from runner.record.processor import processor
 from runner.sinks import tracking
 
 
@@ -87,6 +89,18 @@ def test_files_of_a_run_are_fetched_with_one_look_at_the_store(
     written = {path.name: path.read_bytes() for path in run.iterdir() if path.name in fetched}
     assert fetched == written
     assert {"spec.yaml", "metrics.json", "run.json", "predictions.parquet"} < fetched.keys()
+
+
+def test_a_rerun_on_another_kind_of_processor_names_both(first, tmp_path) -> None:
+    folder, run_id = first
+    kind = processor()
+    if "openblas" not in kind or platform.machine() != "x86_64":
+        pytest.skip(f"another BLAS, which takes no kind from its environment: {kind}")
+    other = "Sandybridge" if "openblas Haswell" in kind else "Haswell"
+    copy = tampered(folder, run_id, tmp_path / "copy")
+    outcome = run_cli(copy, "rerun", run_id, OPENBLAS_CORETYPE=other)
+    own = f"processor: {kind} then,"
+    assert own in outcome.out and f"openblas {other} now" in outcome.out
 
 
 def test_rerun_tells_what_differs(first, tmp_path) -> None:

@@ -62,9 +62,9 @@ def rerun(
             compute(experiment, directory, bench)
         written = RunDirectory(directory)
         differences = _differences(logged, written)
-        code = [logged.about["code"], written.about["code"]]
+        made_by = _made_by(logged, written)
         again = tracking.log(directory, store, {"rerun": run_id})
-    terminal.show_rerun(run_id, again, directory, differences, code, form)
+    terminal.show_rerun(run_id, again, directory, differences, made_by, form)
     return 1 if differences else 0
 
 
@@ -186,6 +186,17 @@ def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
             lines.append(f"{path.name}: differs")
     if not logged.predictions.equals(again.predictions):
         lines.append("predictions.parquet: differs")
+    return lines
+
+
+def _made_by(logged: RunDirectory, again: RunDirectory) -> list[str]:
+    """A line for the code and the kind of processor, where they are others now."""
+    lines = []
+    for name in ("code", "processor"):
+        then = logged.about.get(name)  # runs of earlier versions name no processor
+        now = again.about[name]
+        if then and then != now:
+            lines.append(f"{name}: {then} then, {now} now")
     return lines
 
 

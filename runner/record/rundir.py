@@ -54,7 +54,7 @@ ABOUT = checks(
 CONVENTIONS = ["errors", "no_influence", "calendar", "sample", "benchmark"]
 ABOUT_OF_SOME = checks(
     {
-        is_text: ["model", "validation", "commit", "job", "target", *CONVENTIONS],
+        is_text: ["model", "validation", "commit", "processor", "job", "target", *CONVENTIONS],
         is_texts: ["reading", "leaks", "notes"],
         is_text_by_name: ["chosen", "doubts"],
         is_mapping: ["rows"],

@@ -16,6 +16,7 @@ from runner.experiment.report import Report
 from runner.experiment.series import series_of
 from runner.experiment.wording import target_text
 from runner.panels.rows import digest_of
+from runner.record.processor import processor
 from runner.record.rundir import write_table
 from runner.record.secrets import said, write_kept
 from runner.record.version import source_commit
@@ -105,6 +106,7 @@ def _made_from(report: Report) -> dict[str, object]:
         "sample": report.sample,
         "code": report.code,
         "commit": source_commit(),
+        "processor": processor(),
         "horizon": report.panel.horizon,
         "calendar": report.panel.calendar.words,
         "job": report.key,

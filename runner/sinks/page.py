@@ -16,6 +16,7 @@ import yaml
 from runner.data.calendar import span
 from runner.experiment.reading import sections
 from runner.experiment.wording import calendar_text, target_text
+from runner.record.processor import processor
 from runner.sinks import tear_sheet
 from runner.sinks.markup import (
     MOST_ROWS,
@@ -435,7 +436,7 @@ def _repeat(report: Report) -> Html:
     words = [word for word in report.overrides if not word.startswith("hydra.")]
     command = shlex.join(["python", "-m", "runner", *words])
     version = tag("code", report.code)
-    code = tag("p", "Code ", version, ", data as above:")
+    code = tag("p", "Code ", version, f", on {processor()}, data as above:")
     to_run = box(tag("pre", command), "command")
     summary = tag("summary", "Spec (YAML)")
     folded = tag("details", summary, box(tag("pre", spec), "spec"))

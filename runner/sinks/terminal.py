@@ -227,10 +227,10 @@ def show_rerun(
     again: str,
     directory: Path,
     differences: Sequence[str],
-    code: Sequence[str],
+    made_by: Sequence[str],
     form: Form = "tables",
 ) -> None:
-    """Print whether a run came out the same; `code` is its version then and now."""
+    """Print whether a run came out the same; `made_by`: lines on what else made it."""
     if form == "quiet":
         for line in differences:
             print(shown(f"error: differs from {run_id}: {line}"), file=sys.stderr)
@@ -246,8 +246,7 @@ def show_rerun(
         if len(differences) > MOST_ROWS:
             lines.append(f"  and {len(differences) - MOST_ROWS} more")
         console.lines(lines)
-    if code[0] != code[1]:
-        console.print(f"code: {code[0]} then, {code[1]} now")
+    console.lines(made_by)
     console.print(f"Files: {directory}\nMLflow run: {again}")
 
 

@@ -82,7 +82,7 @@ def _differs_from_last(values: np.ndarray) -> np.ndarray:
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
-    """Positions (n,) of the values by date, and by size within it.
+    """Positions (n,) of the values by date, and by size within it; equal ones in any order.
 
     Where dates lie together and have many values they are sorted one by one, which is several times
     sooner.
@@ -101,7 +101,7 @@ def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     edges = [0, *starts.tolist(), n]
     for start, stop in pairwise(edges):
         of_date = values[start:stop]
-        within_date = np.argsort(of_date, kind="stable")
+        within_date = np.argsort(of_date)
         order[start:stop] = within_date + start
     return order
 

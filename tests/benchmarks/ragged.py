@@ -10,15 +10,14 @@ by pyarrow and solves each cross-section by numpy. CPU seconds of all threads an
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from measuring import measured, used
+
 MONTHS, CHARACTERISTICS, LISTED = 1176, 10, 98
 NAMES = (3_500, 10_000, 35_000)
-GIGABYTE = 1e6  # of kilobytes
 MODELS = {
     "Fama-MacBeth, Newey-West": ["model=fama_macbeth"],
     "pooled, refitted each year": [
@@ -76,22 +75,6 @@ def write(path: Path, names: int) -> int:
     return len(name)
 
 
-def used(command: list[str], folder: Path) -> tuple[float, float]:
-    """CPU seconds and gigabytes at the peak of a command that ends well."""
-    child = os.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.environ["PYTHONPATH"] = str(ROOT)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        os.execv(command[0], command)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / GIGABYTE
-
-
 def command_of(path: Path, model: list[str]) -> list[str]:
     """The whole command line of one model."""
     names = [f"c{k}" for k in range(CHARACTERISTICS)]
@@ -113,7 +96,9 @@ def main() -> None:
         place = Path(folder)
         for names in sizes:
             path = place / "months.parquet"
-            rows = write(path, names)
+            rows = int(
+                measured([sys.executable, __file__, "write", str(path), str(names)], place).out
+            )
             plain, plain_peak = used([sys.executable, "-c", PLAIN, str(path)], place)
             for task, model in MODELS.items():
                 default, _ = used([sys.executable, "-m", "runner", "report=tables"], place)
@@ -127,4 +112,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["write"]:
+        print(write(Path(sys.argv[2]), int(sys.argv[3])))
+    else:
+        main()

@@ -80,11 +80,13 @@ def main() -> None:
 
     ret = returns(sys.argv[1] if len(sys.argv) > 1 else None)
     print(
-        f"{ret.shape[1]} assets, {LAGS * ret.shape[1]} candidates, {WINDOW} rows; milliseconds a fit"
+        f"{ret.shape[1]} assets, {LAGS * ret.shape[1]} candidates, {WINDOW} rows; milliseconds a fit\n"
     )
     print(
-        "row  all at once  LassoCV  times  LassoCV tight  times  same penalty  objective above  slopes apart"
+        "| row | all at once | LassoCV | times | LassoCV tight | times | same penalty | objective above"
+        " | slopes apart |"
     )
+    print("|---|---|---|---|---|---|---|---|---|")
     for t in MINUTES:
         X, y, last = window(ret, t)
         start = time.perf_counter()
@@ -111,8 +113,8 @@ def main() -> None:
                 np.abs(found.slopes[i] - fit.coef_).max() / max(np.abs(fit.coef_).max(), 1e-300),
             )
         print(
-            f"{t:3d} {1e3 * ours:12.2f} {1e3 * plain:8.1f} {plain / ours:6.0f} {1e3 * tight:14.1f}"
-            f" {tight / ours:6.0f} {same:8d} of {len(some)} {above:16.1e} {apart:13.1e}",
+            f"| {t} | {1e3 * ours:.2f} | {1e3 * plain:.1f} | {plain / ours:.0f} | {1e3 * tight:.1f}"
+            f" | {tight / ours:.0f} | {same} of {len(some)} | {above:.0e} | {apart:.0e} |",
             flush=True,
         )
 

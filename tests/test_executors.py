@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import calls
 import numpy as np
 import pytest
+from distributed import LocalCluster
+from pebble import ProcessPool
 
 from runner.compute import Dask, Executor, Inline, Processes, Threads
+from runner.compute.executors import dask
 from runner.compute.executors.executor import AHEAD
 from runner.errors import LostWorkerError, RunnerError
 from runner.schema.protocols import completed
@@ -70,6 +75,40 @@ def test_a_call_that_kills_every_worker_is_given_up(executor: Executor, tmp_path
     with pytest.raises(LostWorkerError, match=r"part 0 has no result: .* \(out of memory\?\)"):
         list(executor.results(calls.deadly, [calls.Deadly(str(lives), 1)]))
     assert dict(executor.results(calls.fails, [5])) == {0: 5}
+
+
+def test_workers_that_die_before_they_begin_are_started_again() -> None:
+    starts = []
+
+    class Dying(Processes):
+        def _started(self) -> ProcessPool:
+            starts.append(self)
+            if len(starts) > 1:
+                return super()._started()
+            return ProcessPool(2, initializer=os._exit, initargs=[1], context=get_context("spawn"))
+
+    with Dying() as executor:
+        assert sorted(executor.results(calls.fails, [5, 6])) == [(0, 5), (1, 6)]
+    assert len(starts) == 2
+
+
+def test_a_cluster_whose_worker_dies_as_it_starts_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts = []
+    begin = dask._of_this_machine
+
+    def dying(workers: int) -> LocalCluster:
+        starts.append(workers)
+        if len(starts) != dask.STARTS:
+            raise RuntimeError("Nanny failed to start.")
+        return begin(workers)
+
+    monkeypatch.setattr(dask, "_of_this_machine", dying)
+    with Dask(workers=1) as executor:
+        assert dict(executor.results(calls.fails, [5])) == {0: 5}
+    with Dask() as executor, pytest.raises(RunnerError, match="died while it started, 3 times"):
+        list(executor.results(calls.fails, [5]))
 
 
 def test_workers_of_dask_keep_their_memory_and_one_thread_of_blas() -> None:

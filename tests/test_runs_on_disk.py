@@ -40,9 +40,8 @@ SETTINGS = {
 TABLES = ("coefficients", "quality", "folds", "dropped", "scores")
 
 
-@pytest.fixture(scope="module")
-def firms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file of firms that come and go, in order of their names."""
+def write_firms(folder: Path) -> None:
+    """A file of firms that come and go, in order of their names."""
     rng = np.random.default_rng(5)
     first = rng.integers(-20, MONTHS - 8, NAMES)
     last = first + rng.integers(8, 70, NAMES)
@@ -59,8 +58,14 @@ def firms(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     )
     table.loc[rng.random(len(table)) < 0.02, "momentum"] = np.nan
-    folder = tmp_path_factory.mktemp("firms")
     table.to_parquet(folder / "firms.parquet", index=False, row_group_size=700)
+
+
+@pytest.fixture(scope="module")
+def firms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the file of firms."""
+    folder = tmp_path_factory.mktemp("firms")
+    write_firms(folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 ANSWER = 5.0  # seconds that a scheduler has for its first answer
+STARTS = 3  # of a cluster on this machine, until it is given up
 LOOPBACK = "127.0.0.1"
 
 
@@ -119,7 +120,26 @@ def _client(of: Any) -> Client:
 
 
 def _started(workers: int) -> LocalCluster:
-    """A cluster on this machine that nobody else can reach, without pages that show it."""
+    """A cluster on this machine, begun again where a worker dies while it starts.
+
+    Raises:
+        RunnerError: one does each time.
+    """
+    for _ in range(STARTS):
+        with suppress(RuntimeError):
+            return _of_this_machine(workers)
+    raise RunnerError(
+        f"executor: dask: a worker died while it started, {STARTS} times (out of memory?); "
+        "allowed: fewer (executor.workers)"
+    )
+
+
+def _of_this_machine(workers: int) -> LocalCluster:
+    """A cluster that nobody else can reach, without pages that show it.
+
+    Raises:
+        RuntimeError: a worker died while it started; the others have ended.
+    """
     import dask
     from distributed import LocalCluster
 

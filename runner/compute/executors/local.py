@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.executors.executor import Executor, R, T
@@ -80,7 +81,8 @@ class Processes(Executor):
         self.pool: ProcessPool | None = None
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        if self.pool is None:
+        if self.pool is None or not self.pool.active:  # pebble gives up where none has begun
+            self.shutdown()
             self.pool = self._started()
         future: Future[Any] = self.pool.schedule(
             function, args=list(arguments), timeout=self.timeout
@@ -98,6 +100,8 @@ class Processes(Executor):
     def lost(self, error: BaseException) -> str:
         from pebble import ProcessExpired
 
+        if isinstance(error, BrokenProcessPool):
+            return "its process ended before it began (out of memory?)"
         if not isinstance(error, ProcessExpired):
             return super().lost(error)
         if error.exitcode < 0:

@@ -26,6 +26,7 @@ from runner.compute.memory import GIGABYTE
 from runner.data.stored.numbers import Numbers
 from runner.errors import DataError
 from runner.progress import telling
+from runner.record.drafts import remove_left, written_whole
 from runner.record.signature import is_signed, signature_of
 from runner.text import one_line
 
@@ -195,10 +196,10 @@ def remembered(home: Path, key: str, make: Callable[[], str]) -> str:
             return text.decode()
     made = make()
     signature = signature_of(key.encode(), made.encode()).hex().encode()
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):
-        fresh.write_bytes(signature + b"\n" + made.encode())
-        fresh.replace(path)
+        remove_left(home)
+        with written_whole(path) as file:
+            file.write(signature + b"\n" + made.encode())
     return made
 
 

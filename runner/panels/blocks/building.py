@@ -12,6 +12,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runner.compute.memory import GIGABYTE
 from runner.data.attribution import Lost, causes, undefined
 from runner.data.market import Market
 from runner.data.notices import Dropped
+from runner.data.stored.folder import ELSEWHERE
 from runner.errors import DataError
 from runner.features.lookback import rows_before
 from runner.panels.blocks.dividing import blocks_of
@@ -34,6 +36,7 @@ from runner.panels.blocks.making import (
     panel_of,
     part_of,
     rows_path,
+    unwritable,
 )
 from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
 from runner.panels.numbers.rowfiles import RowFile
@@ -41,6 +44,7 @@ from runner.panels.numbers.stored import whole
 from runner.panels.numbers.usable import WEIGHT
 from runner.panels.panel import Panel
 from runner.progress import counted
+from runner.record.drafts import remove_left
 
 SAME = 1e-6  # how far running sums, as pandas takes them, may differ by where they begin
 MOST_BYTES = 20 * GIGABYTE  # of other panels of the same data
@@ -61,9 +65,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     reach = reach_of(market, recipe)
     dates = market.dates
     blocks = blocks_of(market, recipe, reach)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.utime(folder)
-    _make_room(folder)
+    _prepare(folder, market, recipe)
     if not any(account_path(folder, block).exists() for block in blocks):
         _check_lookback(market, recipe, reach, blocks)
     make = partial(make_block, market, recipe, reach, folder)
@@ -99,6 +101,38 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     )
 
 
+def _prepare(folder: Path, market: Market, recipe: Recipe) -> None:
+    """The folder of the rows, without what killed processes left in it.
+
+    Raises:
+        DataError: it cannot be written, or has no room for the rows.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.utime(folder)
+        remove_left(folder)
+        _make_room(folder)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    listed = market.fields.listed or 0
+    need = listed * recipe.layout.row_bytes - _bytes_in(folder)
+    if need > free:
+        rows = f"its {listed:,} rows take {need / GIGABYTE:.1f} GB more"
+        raise DataError(
+            f"panel: {str(folder)!r} has {free / GIGABYTE:.1f} GB free, {rows}; {ELSEWHERE}"
+        )
+
+
+def _bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder, while others write and remove there."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
 def _make_room(folder: Path) -> None:
     """Remove panels beside this one that were used longest ago, where all take too much.
 
@@ -106,7 +140,7 @@ def _make_room(folder: Path) -> None:
     """
     others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
     used = {path: path.stat().st_mtime for path in others}
-    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in others}
+    sizes = {path: _bytes_in(path) for path in others}
     excess = sum(sizes.values()) - MOST_BYTES
     for path in sorted(others, key=lambda path: used[path]):
         if excess <= 0 or used[path] > time.time() - IN_USE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +13,15 @@ import pandas as pd
 from runner.data.columns.listings import Listings
 from runner.data.market import Market
 from runner.data.notices import Blanked
+from runner.data.stored.folder import ELSEWHERE
+from runner.errors import DataError
 from runner.panels.blocks.recipe import Reach, Recipe
 from runner.panels.building import build_panel
 from runner.panels.numbers.cells import Ragged
-from runner.panels.numbers.rowfiles import write_rows
+from runner.panels.numbers.rowfiles import Layout, write_rows
 from runner.panels.panel import Panel
+from runner.record.drafts import written_whole
+from runner.text import one_line
 
 MISSING = "target is missing"
 
@@ -43,10 +46,14 @@ class Made(NamedTuple):
 
 
 def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block: slice) -> Made:
-    """What is known of a block, which is written to the folder unless it is there."""
-    account = account_path(folder, block)
-    if account.exists() and rows_path(folder, block).exists():
-        return Made(**json.loads(account.read_text()))
+    """What is known of a block, which is written to the folder unless it is there.
+
+    Raises:
+        DataError: what the data cannot give; the folder cannot be written.
+    """
+    there = _made_before(folder, block, recipe.layout)
+    if there is not None:
+        return there
     part = part_of(market, reach, block)
     panel = panel_of(part, recipe, reach, block)
     cells = panel.cells
@@ -59,12 +66,29 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     if recipe.layout.raw:
         numbers.append(cells.y if cells.raw is None else cells.raw)
     numbers += list(cells.X.T)
-    write_rows(rows_path(folder, block), own[cells.listings.column], cells.valid, numbers)
     made = _made(panel, cells, absent=len(market.assets) - len(part.assets))
-    fresh = account.with_name(f".{account.name}.{os.getpid()}.new")
-    fresh.write_text(json.dumps(made._asdict()))
-    fresh.replace(account)
+    try:
+        write_rows(rows_path(folder, block), own[cells.listings.column], cells.valid, numbers)
+        with written_whole(account_path(folder, block)) as file:
+            file.write(json.dumps(made._asdict()).encode())
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return made
+
+
+def _made_before(folder: Path, block: slice, layout: Layout) -> Made | None:
+    """What is known of a block that is whole in the folder; None where there is none."""
+    try:
+        made = Made(**json.loads(account_path(folder, block).read_text()))
+        size = rows_path(folder, block).stat().st_size
+    except (OSError, ValueError, TypeError):
+        return None
+    return made if size == made.starts[-1] * layout.row_bytes else None
+
+
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """The error on a folder of rows that cannot be written."""
+    return DataError(f"panel: {str(folder)!r} cannot be written: {one_line(error)}; {ELSEWHERE}")
 
 
 def part_of(market: Market, reach: Reach, block: slice) -> Market:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from runner.errors import DataError
+from runner.record.drafts import written_whole
 
 ASSET_BYTES = 4
 USABLE_BYTES = 1
@@ -162,7 +163,10 @@ class RowReader:
     ) -> None:
         """Read rows of one file into these arrays, `numbers` (lines, rows)."""
         n = int(file.starts[-1])
-        opened = os.open(file.path, os.O_RDONLY)
+        try:
+            opened = os.open(file.path, os.O_RDONLY)
+        except OSError as error:
+            raise _lost(file.path) from error
         try:
             _read_into(opened, asset, ASSET_BYTES * own.start, file.path)
             _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
@@ -182,9 +186,13 @@ def _read_into(opened: int, into: np.ndarray, at: int, path: Path) -> None:
     while left:
         count = os.preadv(opened, [left], at)
         if not count:
-            raise DataError(f"panel: {path} is cut off; the run makes it again once it is removed")
+            raise _lost(path)
         left = left[count:]
         at += count
+
+
+def _lost(path: Path) -> DataError:
+    return DataError(f"panel: {str(path)!r} is gone or was cut; the same command makes it anew")
 
 
 def write_rows(
@@ -196,17 +204,10 @@ def write_rows(
     """Write a file of rows (n,): their assets, which are usable, and their numbers in order.
 
     Raises:
-        DataError: there is no room on the disk.
+        OSError: it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with open(fresh, "wb") as file:
-            file.write(np.ascontiguousarray(asset, dtype=np.int32).data)
-            file.write(np.ascontiguousarray(usable, dtype=bool).data)
-            for column in numbers:
-                file.write(np.ascontiguousarray(column, dtype=float).data)
-        fresh.replace(path)
-    except OSError as error:
-        raise DataError(f"panel: {path} cannot be written: {error.strerror}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        file.write(np.ascontiguousarray(asset, dtype=np.int32).data)
+        file.write(np.ascontiguousarray(usable, dtype=bool).data)
+        for column in numbers:
+            file.write(np.ascontiguousarray(column, dtype=float).data)

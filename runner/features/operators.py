@@ -255,20 +255,18 @@ def _bins(x: Any, labels: Labels) -> Any:
 def demean(x: Any, labels: Labels | None) -> Any:
     if labels is None:
         by_date = across(x, "demean")
-        mean = x.mean(axis=1)
-        return by_date.sub(mean, axis=0)
+        return by_date.sub(average(x, None), axis=0)
     return x - average(across(x, "demean"), labels)
 
 
 def average(x: Any, labels: Labels | None) -> Any:
-    if labels is None:
-        by_date = across(x, "average")
-        return by_date.mean(axis=1)
     import pandas as pd
 
-    from runner.preprocessing.cross_moments import group_means
+    from runner.preprocessing.cross_moments import group_means, means_of_dates
 
-    cells = across(x, "average").to_numpy()
+    cells = across(x, "average").to_numpy(dtype=float)
+    if labels is None:
+        return pd.Series(means_of_dates(cells), x.index)
     codes = labels.codes if labels.by_date else labels.codes[0]
     means = group_means(cells[:, :, None], codes)[:, :, 0]
     return pd.DataFrame(means, x.index, x.columns)

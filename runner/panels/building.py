@@ -82,7 +82,8 @@ def build_panel(
     of_steps = replace(cells, y=stepped.y, raw=raw)
     usable, unknown = usable_cells(of_steps, names, weights, keep, by_rule)
     by_steps = [Dropped(*line) for line in stepped.account]
-    before_steps = [*market.dropped, *_running_period(market, dates), *outsiders(market, inside)]
+    running = _running_period(market, dates, own)
+    before_steps = [*market.dropped, *running, *outsiders(market, inside)]
     return Panel(
         dates=dates,
         assets=market.assets,
@@ -149,8 +150,12 @@ def _computed(
     return computed
 
 
-def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
+def _running_period(
+    market: Market, dates: pd.DatetimeIndex, own: slice | None
+) -> tuple[Dropped, ...]:
     """The account of a last week or month, not over, that a target by week or month left out."""
+    if own is not None:  # a stretch of rows, whatever periods they end
+        return ()
     for frequency in get_args(Frequency):
         ends = period_ends(market.dates, frequency)
         complete = market.dates[ends[:-1]]

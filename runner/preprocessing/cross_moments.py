@@ -12,25 +12,6 @@ def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
     Codes are (N,), or (T, N) where assets change groups.
     """
-    if codes.ndim == 2:
-        return _means_by_date(X, codes)
-    group = np.unique(codes, return_inverse=True)[1]
-    order = np.argsort(group, kind="stable")
-    is_missing = np.isnan(X)
-    known = ~is_missing
-    number = group.max() + 1
-    groups = np.arange(number)
-    starts = np.searchsorted(group[order], groups)
-    filled = np.where(known, X, 0.0)
-    total = np.add.reduceat(filled[:, order], starts, axis=1)
-    count = np.add.reduceat(known[:, order], starts, axis=1, dtype=float)
-    with np.errstate(invalid="ignore"):
-        means = total / count
-    return means[:, group]
-
-
-def _means_by_date(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """The same of codes (T, N)."""
     T, _, J = X.shape
     group = np.unique(codes, return_inverse=True)[1].reshape(codes.shape)
     last = int(group.max(initial=0))
@@ -50,10 +31,27 @@ def _means_by_date(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return means
 
 
+def sums(X: np.ndarray) -> np.ndarray:
+    """Sum (T, 1, J) over assets of what is known.
+
+    One is added after the other: assets without a value, listed or not, cannot move the last bit.
+    """
+    known = np.where(np.isnan(X), 0.0, X)
+    return np.cumsum(known, axis=1)[:, -1:]
+
+
+def means_of_dates(x: np.ndarray) -> np.ndarray:
+    """Mean (T,) over assets of what is known of x (T, N); NaN on a date without any."""
+    total = sums(x[:, :, None]).sum(axis=(1, 2))
+    count = (~np.isnan(x)).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / count)
+
+
 def centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
     count = (~np.isnan(X)).sum(axis=1, keepdims=True)
-    total = np.nansum(X, axis=1, keepdims=True)
+    total = sums(X)
     at_least_one = np.maximum(count, 1)
     mean = total / at_least_one
     return X - mean, count

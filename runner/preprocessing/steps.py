@@ -74,11 +74,11 @@ def zscore(cross: Cross) -> np.ndarray:
     NaN where the deviation is zero or unknown.
     """
     from runner.numerics.variation import flat_where_known
-    from runner.preprocessing.cross_moments import centred
+    from runner.preprocessing.cross_moments import centred, sums
 
     away, count = centred(cross.X)
     with np.errstate(divide="ignore", invalid="ignore"):
-        squares = np.nansum(away**2, axis=1, keepdims=True)
+        squares = sums(away**2)
         deviation = np.sqrt(squares / (count - 1))
         scores = away / deviation
         constant = flat_where_known(cross.X, axis=1)

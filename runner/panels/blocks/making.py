@@ -24,6 +24,7 @@ from runner.record.drafts import written_whole
 from runner.text import one_line
 
 MISSING = "target is missing"
+FEWEST = 2  # assets of a block, of one of which a column of it and a series of dates look the same
 
 
 class Made(NamedTuple):
@@ -97,6 +98,8 @@ def part_of(market: Market, reach: Reach, block: slice) -> Market:
     last = min(block.stop + reach.after, len(market.dates))
     part = market.at(np.arange(first, last))
     alive = np.flatnonzero(part.fields.rows_of_assets())
+    if len(alive) < FEWEST:
+        alive = np.union1d(alive, np.arange(min(FEWEST, len(part.assets))))
     part = part.of([part.assets[i] for i in alive])
     blanked = [_within(cause, market, slice(first, last), alive) for cause in market.blanked]
     there = tuple(cause for cause in blanked if len(cause.at))

@@ -24,13 +24,17 @@ def test_a_paper_on_shipped_data_agrees(name: str) -> None:
     assert replication.agrees, replication.numbers
 
 
+VOLATILITY = SHARED / "sp500_mini_55stocks_2010_2021.parquet"
 COPIES = {  # of the reader, by what they are asked for as
+    "apple_hold_out": [STOCKS],
     "apple_nine_signals": [STOCKS],
     "minute_fit": [SHARED / "us_minute_2019-12-18_19.parquet"],
     "thirty_industries": [
         SHARED / "ff_ind30_vw_monthly_192607_201812_pct.csv.gz",
         SHARED / "ff3_monthly_192607_201812_pct.csv.gz",
     ],
+    "volatility_by_asset": [VOLATILITY],
+    "volatility_global": [VOLATILITY],
     "weekly_premia": [STOCKS],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,12 @@ from runner.analyses.strategies.sharpe import lo_error
 from runner.trials.adjust import benjamini_yekutieli, holm
 from runner.trials.hurdles import Track, deflated_sharpe, expected_maximum, probabilistic_sharpe
 
+if TYPE_CHECKING:
+    from runner.models import Regression
+    from runner.models.fit import Fit
+
 LEVEL = 0.05
+ROWS_OF_GROUP = 10  # of combinatorial cross-validation: any number gives the same splits
 
 
 def of_deflated_sharpe(
@@ -83,12 +89,89 @@ def of_least_squares(
         degree: powers of the only regressor up to this; 1 takes the regressors as they are.
     """
     from runner.models import Regression
-    from runner.panels.panel import Panel
 
     columns = {name: np.array(values) for name, values in x.items()}
     if degree > 1:
         [(name, values)] = columns.items()
         columns = {f"{name}^{power}": _power(values, power) for power in range(1, degree + 1)}
+    fit = _fitted(Regression(by="asset", constant=constant), y, columns)
+    quality = fit.quality.iloc[0]
+    results = _estimates(fit)
+    results["residual_std"] = quality["residual_std"]
+    results["r2"] = quality["r2"]
+    results["f_stat"] = quality["f_stat"]
+    return results
+
+
+def of_logit(*, y: Sequence[float], x: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Estimates and standard errors of a logit.
+
+    Args:
+        y: (n,), 1 or 0.
+        x: regressors by name, (n,) each.
+    """
+    from runner.models import Regression
+
+    columns = {name: np.array(values) for name, values in x.items()}
+    fit = _fitted(Regression(estimator="logit", by="asset", cov="nonrobust"), y, columns)
+    return _estimates(fit)
+
+
+def of_direction(
+    *,
+    estimates: Sequence[float],
+    regressors: Sequence[float],
+    tp: int,
+    fp: int,
+    fn: int,
+    tn: int,
+) -> dict[str, float]:
+    """The probability of a logit, and the shares of a confusion matrix.
+
+    Args:
+        estimates: constant first.
+        tp, fp, fn, tn: true positives, false positives, false negatives, true negatives.
+    """
+    from runner.analyses.forecasts.classification import Confusion, rates
+
+    constant, *slopes = estimates
+    logit = constant + float(np.dot(slopes, regressors))
+    results = {"probability": 1.0 / (1.0 + np.exp(-logit))}
+    results |= rates(Confusion(tp, fp, fn, tn))
+    ones = tp + fn
+    rows = ones + fp + tn
+    results["naive"] = max(ones, rows - ones) / rows
+    return results
+
+
+def of_covariance_numbers(*, assets: int, factors: int) -> dict[str, float]:
+    """How many numbers a covariance has, full and by factors."""
+    from runner.models.factor_model import factor_parameters, full_parameters
+
+    full = full_parameters(assets)
+    by_factors = factor_parameters(assets, factors)
+    return {"full": float(full), "by_factors": float(by_factors)}
+
+
+def of_combinatorial(*, groups: int, test_groups: int) -> dict[str, float]:
+    """Splits and paths of combinatorial cross-validation (Lopez de Prado 2018)."""
+    from runner.validation.cross_validation import Combinatorial
+
+    dates = pd.date_range("2000-01-01", periods=ROWS_OF_GROUP * groups)
+    folds = Combinatorial(groups, test_groups).split(dates, 0)
+    paths = [int(fold.path.max()) for fold in folds if fold.path is not None]
+    return {"splits": float(len(folds)), "paths": float(max(paths, default=1))}
+
+
+def _fitted(model: Regression, y: Sequence[float], columns: Mapping[str, np.ndarray]) -> Fit:
+    """The fit of a regression on one asset.
+
+    Args:
+        y: (n,).
+        columns: regressors by name, (n,) each.
+    """
+    from runner.panels.panel import Panel
+
     dates = pd.date_range("2000-01-01", periods=len(y))
     target = np.array(y)[:, None]
     regressors = np.stack(list(columns.values()), axis=1)[:, None, :]
@@ -96,14 +179,15 @@ def of_least_squares(
     one = ["all"]
     groups = pd.DataFrame(index=one)
     panel = Panel(dates, one, list(columns), target, regressors, usable, 0, groups, ())
-    fit = Regression(by="asset", constant=constant).fit(panel, np.arange(len(dates)))
+    return model.fit(panel, np.arange(len(dates)))
+
+
+def _estimates(fit: Fit) -> dict[str, float]:
+    """Estimates and standard errors by term."""
     results = {}
     for row in fit.coefficients.itertuples():
         results[f"estimate {row.term}"] = row.estimate
         results[f"std_error {row.term}"] = row.std_error
-    quality = fit.quality.iloc[0]
-    results["residual_std"] = quality["residual_std"]
-    results["r2"] = quality["r2"]
     return results
 
 
@@ -113,8 +197,12 @@ def _power(values: np.ndarray, power: int) -> np.ndarray:
 
 
 FORMULAS: Mapping[str, Callable[..., dict[str, float]]] = {
+    "combinatorial": of_combinatorial,
+    "covariance_numbers": of_covariance_numbers,
     "deflated_sharpe": of_deflated_sharpe,
+    "direction": of_direction,
     "least_squares": of_least_squares,
+    "logit": of_logit,
     "multiple_tests": of_multiple_tests,
     "sharpe_errors": of_sharpe_errors,
 }

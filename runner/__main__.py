@@ -195,9 +195,9 @@ def resume(words: Sequence[str]) -> int:
 
 
 def rerun(words: Sequence[str]) -> int:
-    """Repeat a run by its id from its logged spec.
+    """Repeat a run from its logged spec, by its id, and compare the results.
 
-    Overrides say where the store is and what code it may run.
+    Overrides may name the store (tracking.uri) and the code that it may run (allow).
     """
     composer, args = _composer(words, forms=True)
     if not args.overrides or "=" in args.overrides[0]:
@@ -215,9 +215,9 @@ def rerun(words: Sequence[str]) -> int:
 
 
 def sync(words: Sequence[str]) -> int:
-    """Log the run directories below outputs/runs that the store does not have.
+    """Log to MLflow the run directories below outputs/runs that it lacks.
 
-    A sweep has `resume` for that.
+    For a sweep use `resume`.
     """
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
@@ -244,13 +244,13 @@ def compare(words: Sequence[str]) -> int:
 
     SWEEP             its name or directory; without one, the latest; or directories of several runs
                       for --table or --latex, which then write nothing
-    --score METRIC    ranks the jobs, such as oos/rmse; else sweep.score
-    --term TERM       whose specification curve is drawn, and whose estimates stand by unit
+    --score METRIC    rank the jobs by it, such as oos/rmse; else by sweep.score
+    --term TERM       coefficient of the specification curve, and of the table by asset
     --heat KEY1,KEY2  keys of the heat map; else those that differ, if two do
     --csv             print the leaderboard as CSV
     --table           print the regression table as Markdown, with settings such as table.brackets=t
     --latex           print it as LaTeX
-    --full            print all: more jobs, coefficients, the notes on the tests
+    --full            print more jobs, coefficients and notes on the tests
     --json, --quiet   print one JSON object, or nothing but errors
     """
     from runner.sweeps.plan import find
@@ -304,7 +304,7 @@ def snapshot(words: Sequence[str]) -> int:
 
 
 def audit(words: Sequence[str]) -> int:
-    """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
+    """Test every column of the spec for look-ahead, on all rows and assets, without running it."""
     composer, args = _composer(words, forms=True)
     experiment = composer.job(args.overrides).experiment
     from runner.sinks import job
@@ -314,12 +314,12 @@ def audit(words: Sequence[str]) -> int:
 
 
 def check(words: Sequence[str]) -> int:
-    """Read the data of the spec without running it, and say what it holds.
+    """Show how the data of the spec are read, without running it.
 
-    What each column was taken for, dates and gaps, coverage by asset, joins, units, the largest
-    moves, groups, and what was left out and why. The tables and a page with pictures are written to
-    outputs/check. Only `data` of the spec has to be right; with other data than that of the default
-    experiment, no experiment is taken unless one is named.
+    How each column was read, dates and gaps, coverage by asset, joined tables, magnitudes, the
+    largest returns, groups, and what was left out and why. The tables and a page with pictures are
+    written to outputs/check. Only `data` of the spec has to be valid; with other data than those
+    of the default experiment, no experiment is used unless one is named.
     """
     composer, args = _composer(words, forms=True)
     from runner.cli.of_verbs import data_of
@@ -333,7 +333,7 @@ def check(words: Sequence[str]) -> int:
 
 
 def cache(words: Sequence[str]) -> int:
-    """Print files, markets on disk and their bytes below sweep.cache; --empty removes them."""
+    """Show the files in sweep.cache and their size, with tables on disk; --empty removes them."""
     composer, args = _composer(words, own={"--empty": SWITCH})
     settings = composer.sweep(args.overrides)
     from runner.sweeps.cache import GIGABYTE, Cache
@@ -387,11 +387,11 @@ def docs(words: Sequence[str]) -> int:
 
 
 def replicate(words: Sequence[str]) -> int:
-    """Compute the printed numbers of a paper, and set them beside it; without a name list papers.
+    """Recompute the published numbers of a paper, and compare; without a name, list the papers.
 
-    Overrides name a file of your own where the data cannot be shipped: data.path=FILE. A
-    certificate with the numbers, data, spec and versions is written to outputs/replications. Exit
-    code 1 where a number lies outside of the tolerance.
+    Where the data cannot be shipped, name your own copy: data.path=FILE. A certificate with the
+    numbers, data, spec and versions is written to outputs/replications. The exit code is 1 where a
+    number lies outside the tolerance.
     """
     parser = parser_of("replicate")
     forms_of(parser)
@@ -406,7 +406,7 @@ def replicate(words: Sequence[str]) -> int:
 
 
 def listing(words: Sequence[str]) -> int:
-    """Print the groups with their options, or the options of one group with what they are."""
+    """List the groups with their options, or the options of one group with a line on each."""
     composer, args = _composer(words)
     from runner.cli import catalogue
 

@@ -94,9 +94,8 @@ def shares_of_one(about: About, said: Said) -> None:
 
 @pattern(
     "performance",
-    rf"The CAPM implies {n('implied')} % a year \(beta {n('beta')}\); realised were "
-    rf"{n('realised')} %; "
-    r"no test was made of the difference\.",
+    rf"The CAPM implies a mean of {n('implied')} % a year \(beta {n('beta')}\), against "
+    rf"{n('realised')} % realised; the difference was not tested\.",
 )
 def capm_of_one(about: About, said: Said) -> None:
     [row] = estimated(about, "alpha").to_dict("records")
@@ -133,9 +132,9 @@ def shares_of_units(about: About, said: Said) -> None:
 
 @pattern(
     "performance",
-    rf"The CAPM implies {n('implied')} % a year on average, realised were "
-    rf"{n('realised')} %: more than "
-    rf"implied in {n('above')} of {n('of')} {text('noun', NOUN)}; no test was made of the difference\.",
+    rf"The CAPM implies a mean of {n('implied')} % a year on average, against "
+    rf"{n('realised')} % realised: more than "
+    rf"implied in {n('above')} of {n('of')} {text('noun', NOUN)}; the difference was not tested\.",
 )
 def capm_of_units(about: About, said: Said) -> None:
     rows = estimated(about, "alpha")
@@ -148,9 +147,8 @@ def capm_of_units(about: About, said: Said) -> None:
 
 @pattern(
     "performance",
-    r"The target names no risk-free rate \(target\.risk_free\): unless it is in "
-    r"excess of one by itself, "
-    r"alpha holds \(1 - beta\) of that rate\.",
+    r"The target subtracts no risk-free rate \(target\.risk_free\): unless it is an excess return "
+    r"already, alpha includes \(1 - beta\) times that rate\.",
 )
 def no_riskless_rate(about: About, said: Said) -> None:
     assert not about.report.spec["target"].get("risk_free")
@@ -279,7 +277,7 @@ def adjusted_r2(about: About, said: Said) -> None:
     "equality",
     rf"Equality of {text('what')}(?P<together> together)? over {n('units')} "
     rf"{text('noun', NOUN)} is "
-    rf"{text('not', 'not ')}?rejected at 5 %(?P<unproven>, no proof of it)? \(F\({n('df')}, "
+    rf"{text('not', 'not ')}?rejected at 5 %(?P<unproven>, which does not prove it)? \(F\({n('df')}, "
     rf"{n('rest')}\) = {n('f')}, "
     rf"p (?:= )?{text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
 )
@@ -329,7 +327,7 @@ def bounds_exceeded(about: About, said: Said) -> None:
     rf"The most influential row is {text('date')}(?: of {text('asset')})? \(Cook's "
     rf"distance {n('cook')}, "
     rf"studentised residual {n('far')}\): {text('term')} is {n('b')} with it, {n('without')} without "
-    rf"it, a move of "
+    rf"it, a change of "
     rf"{n('moves')} standard errors\.",
 )
 def most_influential(about: About, said: Said) -> None:
@@ -393,9 +391,8 @@ def cusum_untested(about: About, said: Said) -> None:
 
 @pattern(
     "rolling_loadings",
-    rf"{text('term')}: estimates spread by {n('spread')} over windows, against a "
-    rf"standard error of "
-    rf"{n('error')}, averaged over assets\.",
+    rf"{text('term')}: standard deviation of the estimates over windows {n('spread')}, against a "
+    rf"standard error of {n('error')}, averaged over assets\.",
 )
 def spread_over_windows(about: About, said: Said) -> None:
     own = about.table[about.table["term"] == said["term"]].groupby("unit")
@@ -413,7 +410,7 @@ def means_by_fold(about: About) -> pd.DataFrame:
 
 @pattern(
     "coefficients_by_fold",
-    rf"{text('term')}: {text('sign', 'positive|negative|zero')} on all rows "
+    rf"{text('term')}: {text('sign', 'positive|negative|zero')} in the full sample "
     rf"and in {n('same')} of "
     rf"{n('folds')} folds, from {n('low')} to {n('high')}; standard deviation over folds {n('spread')}"
     rf"(?:, against a mean standard error of {n('error')})?\.",
@@ -436,8 +433,7 @@ def signs_over_folds(about: About, said: Said) -> None:
 
 @pattern(
     "coefficients_by_fold",
-    rf"Standard errors of means over {text('units')} come from the spread "
-    rf"over these, not over "
+    rf"Standard errors of means over {text('units')} are from the spread over (?P=units), not over "
     r"time\.",
 )
 def errors_over_units(about: About, said: Said) -> None:
@@ -448,8 +444,8 @@ def errors_over_units(about: About, said: Said) -> None:
 @pattern(
     "coefficients_by_fold",
     rf"Neighbouring folds share {n('share')} % of their training rows on "
-    rf"average: they agree by "
-    r"construction, and the spread over them understates how far estimates move on new rows\.",
+    rf"average: their estimates agree by "
+    r"construction, and their spread understates how much estimates vary over new samples\.",
 )
 def folds_share_rows(about: About, said: Said) -> None:
     rows = about.report.folds.sort_values(
@@ -511,13 +507,15 @@ def no_ic(about: About, said: Said) -> None:
 @pattern(
     "regimes",
     rf"R2 against the training mean by {text('by')}, "
-    rf"{text('sample', 'out of sample|in sample, which the fit has seen')}: {text('each')}\.",
+    rf"{text('sample', 'out of sample|in sample, on which the model was fitted')}: {text('each')}\.",
 )
 def scores_of_regimes(about: About, said: Said) -> None:
     said.word("by", about.settings["by"])
     said.word(
         "sample",
-        "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample",
+        "in sample, on which the model was fitted"
+        if about.report.predictions.empty
+        else "out of sample",
     )
     form = rf"(.+?): ({NUMBER}) \(({NUMBER}) rows?, RMSE ({NUMBER}) against ({NUMBER})\)"
     rows = about.table[about.table["n_obs"] > 0].to_dict("records")
@@ -531,7 +529,7 @@ def scores_of_regimes(about: About, said: Said) -> None:
         ), match[0]
 
 
-@pattern("regimes", r"No test was made of whether the regimes differ\.")
+@pattern("regimes", r"Differences between regimes were not tested\.")
 def regimes_untested(about: About, said: Said) -> None:
     assert not any(
         "p_value" in name
@@ -559,13 +557,15 @@ def medians(about: About, said: Said) -> None:
 @pattern(
     "target_by_group",
     rf"RMSE of the forecasts "
-    rf"{text('sample', 'out of sample|in sample, which the fit has seen')}: {ends()}; above that of the "
-    rf"training mean in {n('worse')} of {n('groups')} groups?\. No test was made of the differences\.",
+    rf"{text('sample', 'out of sample|in sample, on which the model was fitted')}: {ends()}; above that of the "
+    rf"training mean in {n('worse')} of {n('groups')} groups?\. The differences were not tested\.",
 )
 def errors_of_groups(about: About, said: Said) -> None:
     said.word(
         "sample",
-        "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample",
+        "in sample, on which the model was fitted"
+        if about.report.predictions.empty
+        else "out of sample",
     )
     rows = about.table[about.table["n_scored"] > 0]
     said.ends(rows["rmse"], rows["unit"])
@@ -593,7 +593,7 @@ def curve(about: About, said: Said, rule: str) -> None:
 
 @pattern(
     "path",
-    rf"The least error over {n('folds')} folds is at the penalty {n('penalty')}{AVERAGE}{KEPT}\.",
+    rf"The smallest error over {n('folds')} folds is at the penalty {n('penalty')}{AVERAGE}{KEPT}\.",
 )
 def least_error(about: About, said: Said) -> None:
     said.number("folds", 5)
@@ -615,12 +615,12 @@ def one_standard_error(about: About, said: Said) -> None:
 
 @pattern(
     "path",
-    rf"The estimates use {text('used')}; they are shrunk on purpose and have no errors or tests\.",
+    rf"The estimates use {text('used')}; they are shrunk on purpose and have no standard errors\.",
 )
 def shrunk(about: About, said: Said) -> None:
     said.word(
         "used",
-        {"one_se": "the larger of the two", "min": "that of the least error"}[
+        {"one_se": "the larger of the two", "min": "that of the smallest error"}[
             setting(about.report, "choice")
         ],
     )
@@ -629,9 +629,9 @@ def shrunk(about: About, said: Said) -> None:
 
 @pattern(
     "path",
-    rf"The least error(?: in {n('hits')} of {n('of')} units)? is at the "
+    rf"The smallest error(?: in {n('hits')} of {n('of')} units)? is at the "
     rf"{text('end', 'largest|smallest')} penalty "
-    r"tried: (?:on these folds regressors add nothing that can be told|a smaller one may do better)\.",
+    r"tried: (?:on these folds the regressors add nothing measurable|a smaller one may do better)\.",
 )
 def at_an_end(about: About, said: Said) -> None:
     assert ("smaller" in said.sentence) == (said["end"] == "smallest")
@@ -644,9 +644,9 @@ def at_an_end(about: About, said: Said) -> None:
 
 @pattern(
     "logit",
-    rf"McFadden's pseudo R2 is {n('r2')}; the likelihood-ratio test, which takes rows as "
-    rf"independent, "
-    rf"{text('no', 'does not reject|rejects')} at 5 % that every slope is zero(?P<unproven>; no proof of it)? "
+    rf"McFadden's pseudo R2 is {n('r2')}; the likelihood-ratio test, which assumes "
+    rf"independent rows, "
+    rf"{text('no', 'does not reject|rejects')} at 5 % that every slope is zero(?P<unproven>, which does not prove it)? "
     rf"\(p (?:= )?{text('p', P)}\)\.",
 )
 def likelihood_of_one(about: About, said: Said) -> None:
@@ -666,7 +666,7 @@ def likelihood_of_one(about: About, said: Said) -> None:
     "logit",
     rf"McFadden's pseudo R2 is {n('r2')} on average over {n('units')} {text('noun', NOUN)}; "
     rf"the likelihood-ratio "
-    rf"test, which takes rows as independent, rejects at 5 % that every slope is zero in {n('hits')} "
+    rf"test, which assumes independent rows, rejects at 5 % that every slope is zero in {n('hits')} "
     rf"of them; chance alone "
     rf"would give about {n('chance')}\.",
 )
@@ -702,7 +702,7 @@ def premia_beside_means(about: About, said: Said) -> None:
 
 @pattern(
     "premia",
-    rf"Standard errors, against those with betas taken as known: (?:{n('low')} %(?: to "
+    rf"Standard errors, against those with betas treated as known: (?:{n('low')} %(?: to "
     rf"{n('high')} %)?) "
     rf"\(Shanken's c is {n('c')}\)\.".replace("-?(?:inf", "[-+]?(?:inf"),
 )
@@ -717,7 +717,7 @@ def errors_corrected(about: About, said: Said) -> None:
 
 @pattern(
     "premia",
-    rf"Errors take the betas as known and are too small; the correction of Shanken has c = "
+    rf"Standard errors treat the betas as known and are too small; the correction of Shanken has c = "
     rf"{n('c')}\.",
 )
 def errors_uncorrected(about: About, said: Said) -> None:

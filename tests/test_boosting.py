@@ -162,7 +162,7 @@ def test_tables_and_importance() -> None:
     assert found.table["splits"].tolist() == booster.feature_importance("split").tolist()
     leader = panel.names[int(gain.argmax())]
     assert f"comes from {leader} (" in found.words[0]
-    assert "nothing of new rows" in found.words[-1]
+    assert "nothing about new rows" in found.words[-1]
 
 
 def test_the_picture_has_a_bar_per_feature_the_largest_on_top() -> None:
@@ -252,7 +252,7 @@ def test_a_run_on_simulated_prices(cli) -> None:
     assert set(table["unit"]) == {"G1", "G2"} and len(table) == 8
     np.testing.assert_allclose(table.groupby("unit")["gain_share"].sum(), 1.0, rtol=REL)
     assert (run.directory / "plots" / "importance.png").exists()
-    assert "tells nothing of new rows" in run.out
+    assert "says nothing about new rows" in run.out
     assert {"fit/r2", "oos/r2"} <= set(run.metrics)
 
 

@@ -159,7 +159,7 @@ def test_in_sample_where_nothing_was_held_out_and_it_says_so() -> None:
     found = classification(one)
     assert (
         set(found.table["sample"]) == {"in sample"}
-        and "in sample, which the fit has seen" in found.words[0]
+        and "in sample, on which the model was fitted" in found.words[0]
     )
     valid = one.panel.valid
     y, p = one.panel.y[valid], one.fitted[valid]
@@ -181,7 +181,7 @@ def test_a_test_is_made_only_of_rows_that_are_independent() -> None:
     together = classification(study(0, assets=2))
     assert together.table["p_value"].notna().tolist() == [True, True, False]
     assert together.table["reason"].iloc[-1] == "p_value: rows overlap or share dates"
-    assert "no test was made of the difference" in together.words[0]
+    assert "the difference was not tested" in together.words[0]
     overlapping = classification(study(0, horizon=5)).table.iloc[0]
     assert np.isnan(overlapping["p_value"]) and "overlap" in overlapping["reason"]
 
@@ -242,11 +242,14 @@ def test_the_words_are_no_surer_than_the_test() -> None:
     one = study(0)
     y = one.predictions["y"].to_numpy()
     good = classification(with_predictions(one, prediction=np.where(y == 1, 0.7, 0.3))).words[0]
-    assert "right in 100.0 %" in good and "more often at 5 % (McNemar p < 0.001)" in good
+    assert (
+        "correct in 100.0 %" in good
+        and "significantly more often at 5 % (McNemar p < 0.001)" in good
+    )
     bad = classification(with_predictions(one, prediction=np.where(y == 1, 0.3, 0.7))).words[0]
-    assert "less often at 5 %" in bad
+    assert "significantly less often at 5 %" in bad
     plain = classification(study(3, skill=0.0)).words[0]
-    assert "no difference is found at 5 %" in plain and "no proof of none" in plain
+    assert "the difference is not significant at 5 %" in plain
     same = classification(with_predictions(one, prediction=one.predictions["benchmark"])).words[0]
     assert "the same class in every row" in same
 
@@ -392,7 +395,7 @@ def test_a_strategy_out_of_the_market_has_no_sharpe_ratio() -> None:
     assert (
         row["reason"] == "sharpe: returns do not vary" and "Sharpe ratio of none" in found.words[0]
     )
-    assert "no test was made of the difference" in found.words[0]
+    assert "the difference was not tested" in found.words[0]
 
 
 def test_drawdown_of_given_wealth_and_of_ruin() -> None:

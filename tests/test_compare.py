@@ -421,7 +421,7 @@ def test_many_units_are_compared_by_their_mean(made: Made) -> None:
     found = compared(made.plan())
     assert found.coefficients["estimate"].tolist() == [9.5, 10.5]
     assert found.specification_curve("x")["estimate"].tolist() == [9.5, 10.5]
-    said = "Of 2 jobs with several units the means over units are compared; the rest is in each job's coefficients.csv."
+    said = "Of 2 jobs with several assets, dates or groups the means over these are compared; the rest is in each job's coefficients.csv."
     assert said in found.words
 
 
@@ -436,9 +436,12 @@ def test_few_units_are_all_in_the_table_and_their_mean_is_compared(made: Made) -
     assert found.coefficients["estimate"].tolist() == [1.0, 3.0, 2.0, 1.0, 3.0]
     assert found.coefficients["unit"].tolist() == ["0700", "NA", "all", "0700", "NA"]
     assert found.central["estimate"].tolist() == [2.0]
-    assert "Of 1 job with several units the means over units are compared." in found.words
     assert (
-        "1 job with several units and no mean over them: in no table of coefficients."
+        "Of 1 job with several assets, dates or groups the means over these are compared."
+        in found.words
+    )
+    assert (
+        "1 job with several regressions and no mean over them: in no table of coefficients."
         in found.words
     )
 
@@ -471,7 +474,7 @@ def test_what_makes_scores_hard_to_compare_is_said(made: Made) -> None:
     assert "Some jobs are explanatory, some predictive" in said
     assert found.leaderboard["leaking"].tolist() == ["", "yes"]
     made.job(spec_of(model__lags=2), {"oos/r2": 0.2}, family="two")
-    assert any("2 different data or targets" in line for line in compared(made.plan()).words)
+    assert any("2 different data sets or targets" in line for line in compared(made.plan()).words)
 
 
 AWKWARD = [*NASTY, "50% & more_#{x}~^\\", "a|b", "[x]", "*"]

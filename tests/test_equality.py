@@ -210,7 +210,9 @@ def test_truth_is_not_rejected_and_a_difference_is() -> None:
     y = F[:, :, 0] + common + 0.5 * rng.normal(size=(200, 4))
     finding = equality(study_of(panel_of(y, F), Regression()))
     assert (finding.table["p_value"] > 0.05).all()
-    assert all("is not rejected at 5 %, no proof of it" in words for words in finding.words)
+    assert all(
+        "is not rejected at 5 %, which does not prove it" in words for words in finding.words
+    )
     y[:, 2] += 0.3 * F[:, 2, 0]
     finding = equality(study_of(panel_of(y, F), Regression()))
     p = finding.table.set_index("term")["p_value"]

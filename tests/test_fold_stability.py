@@ -97,7 +97,7 @@ def test_signs_and_spread_by_hand() -> None:
     expected = x0["estimate"].std() / x0["std_error"].mean()
     assert found.metrics["spread_over_error_max"] == pytest.approx(expected, rel=REL)
     assert (
-        "x0: positive on all rows and in 3 of 4 folds, from -1.00 to 3.00; standard deviation over folds 1.63"
+        "x0: positive in the full sample and in 3 of 4 folds, from -1.00 to 3.00; standard deviation over folds 1.63"
         in (found.words[1])
     )
     assert found.words[-1] == "Neighbouring folds share no training rows."
@@ -108,7 +108,7 @@ def test_shared_rows_are_told() -> None:
         study(panel(), Regression(by=None))
     )  # 60, 80 and 100 rows: 3/4 and 4/5
     assert (
-        "share 77.5 % of their training rows on average: they agree by construction"
+        "share 77.5 % of their training rows on average: their estimates agree by construction"
         in found.words[-1]
     )
 
@@ -121,9 +121,9 @@ def test_a_mean_over_fewer_units_is_told_and_one_unit_is_no_mean() -> None:
     assert set(found.table["fold"]) == {"2", "3"} and "1 fold without estimates: 1." in found.words
     y[60:82, 2] = np.nan
     words = coefficients_by_fold(study(panel_of(y, X), Regression())).words
-    assert "Means are over 2 to 3 assets: folds average unlike things." in words
+    assert "Means are over 2 to 3 assets, different ones in each fold." in words
     assert (
-        "Standard errors of means over assets come from the spread over these, not over time."
+        "Standard errors of means over assets are from the spread over assets, not over time."
         in words
     )
 

@@ -201,7 +201,7 @@ def test_efron_r2_and_the_share_of_ones() -> None:
     close(quality["r2"], 1 - np.sum((y - p) ** 2) / np.sum((y - y.mean()) ** 2), "Efron's R2", 1e-9)
     assert about["share_of_ones"] == y.mean()
     assert quality["cov"] == "nonrobust" and quality["reason"] == about["reason"] == ""
-    assert found.errors == "nonrobust (inverse Hessian), normal"
+    assert found.errors == "classical (inverse Hessian), normal"
     assert found.findings["logit"].metrics.keys() == {"pseudo_r2", "llr_p_value"}
     assert found.findings["marginal_effects"].metrics.keys() == {"x0", "x1"}
 
@@ -470,13 +470,13 @@ def test_the_words_are_no_surer_than_the_test() -> None:
     (sentence,) = fitted(Regression(by=None, estimator="logit"), panel).findings["logit"].words
     assert (
         "rejects at 5 % that every slope is zero (p < 0.001)" in sentence
-        and "rows as independent" in sentence
+        and "assumes independent rows" in sentence
     )
     random = one_asset(COIN, NOISE)
     found = fitted(Regression(estimator="logit"), random)
     (sentence,) = found.findings["logit"].words
     assert found.findings["logit"].table["llr_p_value"].iloc[0] > 0.05
-    assert "does not reject" in sentence and "no proof of it" in sentence
+    assert "does not reject" in sentence and "does not prove it" in sentence
     (sentence,) = fitted(Regression(estimator="logit"), panel).findings["logit"].words
     assert "of them; chance alone would give about 0.20" in sentence
 

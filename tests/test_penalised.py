@@ -673,7 +673,7 @@ def test_noise_is_told_as_noise_and_ridge_counts_nothing() -> None:
     words = Regression(estimator="lasso").fit(panel, np.arange(80)).findings["path"].words
     assert "keeps 0 of 3 regressors;" in words[1]
     assert words[-1] == (
-        "The least error is at the largest penalty tried: on these folds regressors add nothing that can be told."
+        "The smallest error is at the largest penalty tried: on these folds the regressors add nothing measurable."
     )
     assert not any(
         "keeps" in one

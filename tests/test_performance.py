@@ -173,7 +173,7 @@ def test_words_of_many_count_and_do_not_list() -> None:
     )
     above = int((table["realised"] > table["capm_implied"]).sum())
     assert (
-        f"more than implied in {above} of 30 assets; no test was made of the difference"
+        f"more than implied in {above} of 30 assets; the difference was not tested"
         in finding.words[2]
     )
 
@@ -335,7 +335,7 @@ def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
     for term, p in zip(equal["term"], equal["p_value"], strict=True):
         assert f"Equality of {term} {'together ' * (',' in term)}over 9 assets is " in printed
         assert p < 0.05
-    assert "not rejected at 5 %, no proof" not in printed
+    assert "not rejected at 5 %, which does not prove it" not in printed
     tested = run.table("hypotheses")["hypothesis"].unique().tolist()
     assert tested == [
         "MktRF = 1",
@@ -376,6 +376,6 @@ def test_daily_stocks_on_the_market_run_too(cli) -> None:
     table = run.table("performance")
     np.testing.assert_allclose(table["beta"], table["capm_beta"], rtol=REL)
     np.testing.assert_allclose(table["alpha_annual"], 252 * table["alpha"], rtol=REL)
-    assert isinstance(table, pd.DataFrame) and "names no risk-free rate" in " ".join(
+    assert isinstance(table, pd.DataFrame) and "subtracts no risk-free rate" in " ".join(
         run.out.split()
     )

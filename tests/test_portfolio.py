@@ -247,8 +247,8 @@ def test_without_validation_the_fit_is_judged_and_said_to_be_seen() -> None:
     fitted = np.where(study.panel.valid, study.panel.y * 0.5 + 0.001, np.nan)
     study = replace(study, predictions=study.predictions.iloc[:0], model=Foretold(fitted))
     found = portfolio(study, draws=DRAWS)
-    assert found.table["sample"].unique().tolist() == ["in sample, which the fit has seen"]
-    assert found.words[2] == "The forecasts are in sample, which the fit has seen."
+    assert found.table["sample"].unique().tolist() == ["in sample, on which the model was fitted"]
+    assert found.words[2] == "The forecasts are in sample, on which the model was fitted."
     assert found.wealth is None  # no strategy of a sweep: the fit has seen what it trades
     assert information(study).table["rank_ic"].mean() == pytest.approx(1.0)
 

@@ -121,7 +121,7 @@ def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
     text = " ".join(sections(own)["Rows"])
     assert "16,816 observations have the model's own regressors (model.rows=own)" in text
     assert (
-        "in 16,320 of them every feature of the spec is (unknown: mom_1m in 160, mom_3m in 496"
+        "16,320 of them have every feature of the spec (missing: mom_1m in 160, mom_3m in 496"
         in text
     )
     assert "mom_3m is missing" not in " ".join(
@@ -250,7 +250,7 @@ def test_a_sweep_compares_in_sample_on_common_rows_and_says_so(
     jobs = [RunDirectory(tmp_path / "outputs" / "sweeps" / "s" / str(job)) for job in range(2)]
     [cells] = {job.about["rows"]["used"] for job in jobs}
     assert jobs[0].about["rows"]["own"] > cells == jobs[1].about["rows"]["own"]
-    assert f"All in-sample fits are on the same {cells:,} cells." in told["reading"]
+    assert f"All in-sample fits are on the same {cells:,} observations." in told["reading"]
     again = run(build(jobs[0].spec))  # what a rerun does
     assert again.metrics == jobs[0].metrics
 
@@ -262,18 +262,14 @@ def caveats_of(*rows: dict[str, Any]) -> list[str]:
 
 def test_a_comparison_says_where_in_sample_fits_are_on_different_rows() -> None:
     one = {"kind": "common", "used": 2040, "digest": "a"}
-    assert caveats_of(one, one) == ["All in-sample fits are on the same 2,040 cells."]
+    assert caveats_of(one, one) == ["All in-sample fits are on the same 2,040 observations."]
     [said] = caveats_of(one, one | {"used": 2102, "digest": "b"})
     assert said.startswith(
-        "In-sample fits are on different rows (2,040 to 2,102 cells): their coefficients and R2"
+        "In-sample fits use different observations (2,040 to 2,102): their coefficients and R2"
     )
-    assert said.endswith(
-        "makes them the same within one set of features, data and target, not between several."
-    )
+    assert said.endswith("makes them the same where features, data and target are.")
     [said] = caveats_of(one | {"kind": "own"}, {"kind": "own", "used": 2040, "digest": "b"})
-    assert "(2,040 cells each)" in said and said.endswith(
-        "model.rows=common compares them on the same."
-    )
+    assert "(2,040 each)" in said and said.endswith("model.rows=common compares them on the same.")
     assert caveats_of(one) == [] and caveats_of() == []
 
 
@@ -282,7 +278,7 @@ def test_the_same_places_on_other_data_are_other_cells() -> None:
     abouts = [{"rows": one, "fingerprint": data} for data in ("b", "c")]
     outcomes = [SimpleNamespace(about=about) for about in abouts]
     [said] = _rows(SimpleNamespace(outcomes=outcomes))  # type: ignore[arg-type]
-    assert said.startswith("In-sample fits are on different rows (2,040 cells each)")
+    assert said.startswith("In-sample fits use different observations (2,040 each)")
 
 
 def test_rivals_of_a_confidence_set_have_their_own_rows_in_the_folds_of_the_run() -> None:

@@ -177,7 +177,7 @@ def test_a_comparison_of_portfolios_that_are_the_same_says_so(bound: str) -> Non
     ]
     assert ratios.nunique() == 1
     said = "their comparison says nothing about the forecasts."
-    assert bounded(made)[-1].startswith("The bounds hold every position") and bounded(made)[
+    assert bounded(made)[-1].startswith("The bounds bind at every position") and bounded(made)[
         -1
     ].endswith(said)
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_sized_is_refused_in_one_line() -> None:
 
 def test_words_tell_what_foresight_is_and_the_picture_is_drawn(report) -> None:
     words = report.findings["sizing"].words
-    assert "No test was made of the differences." in words[0]
+    assert "The differences were not tested." in words[0]
     assert words[1].startswith("Foresight is no strategy")
     with style():
         figure = DRAWINGS["sizing_wealth"](report.findings["sizing_wealth"].table)

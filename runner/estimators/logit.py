@@ -419,9 +419,9 @@ def _words(quality: pd.DataFrame) -> list[str]:
     p = tested["llr_p_value"]
     mean_r2 = tested["pseudo_r2"].mean()
     r2 = number(mean_r2, 3)
-    test = "the likelihood-ratio test, which takes rows as independent,"
+    test = "the likelihood-ratio test, which assumes independent rows,"
     if len(quality) == 1:
-        verdict = "does not reject at 5 % that every slope is zero; no proof of it"
+        verdict = "does not reject at 5 % that every slope is zero, which does not prove it"
         p_value = p.iloc[0]
         if p_value < LEVEL:
             verdict = "rejects at 5 % that every slope is zero"

@@ -65,48 +65,46 @@ BY_DATE = "*date"  # after a label: its effects of each date
 
 @dataclass(frozen=True)
 class RegressionSettings:
-    """Settings of regressions, one per unit.
+    """Settings of regressions, one per asset, date, label or pool.
 
     Attributes:
-        by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the
-            name of a group of assets such as sector, or null: all cells in one.
-        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a
-            target of 0 and 1.
-        cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by
-            group or pooled also cluster, and driscoll_kraay (scores summed by date, then
-            Newey-West). Student's t throughout; of a logit nonrobust, HC0, HAC and cluster, normal.
+        by: a regression per asset (over time), per date (over assets; the mean over dates is Fama
+            and MacBeth 1973) or per label such as sector; null: one pooled regression.
+        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without standard errors);
+            logit, of a target of 0 and 1.
+        cov: standard errors: nonrobust (classical), HC0 to HC3; by asset also HAC (Newey-West); by
+            label or pooled also cluster and driscoll_kraay. Tests use Student's t. A logit has
+            nonrobust, HC0, HAC and cluster, and normal tests.
         cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
             floor(4 (n / 100)^(2/9)).
-        clusters: one or two of asset, date and the groups of the data, with cov=cluster.
-        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same
-            rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
-            where they do: no lag length makes up for what Bartlett weights take off an overlap of
-            many rows.
-        effects: one or two fixed effects, by group or pooled: asset, date, a label of the data such
-            as sector, or a label on each date, sector*date. A forecast takes the mean over the
-            dates fitted of what differs by date.
-        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
-            the variance of the target of each asset, on the rows fitted); null for none.
-        components: how many principal components of the target, from the rows fitted, to add as
-            regressors.
-        penalty: of the penalised estimators, as scikit-learn's alpha; null chooses it on `folds`.
+        clusters: with cov=cluster, one or two of asset, date and labels such as sector.
+        mean_lags: with by=date, Newey-West lags for the mean over dates. Null: the same rule where
+            targets do not overlap, equal-weighted cosines (Lazarus et al. 2018) where they do,
+            since Newey-West errors are then too small at any lag length.
+        effects: one or two fixed effects, by label or pooled: asset, date, a label such as sector,
+            or sector*date. A forecast uses the mean of the effects that differ by date over the
+            training dates.
+        weights: of weighted least squares: a field of the data such as market_cap, or
+            inverse_variance (one over the variance of the target of each asset, on the training
+            rows); null for none.
+        components: number of principal components of the target, from the training rows, to add
+            as regressors.
+        penalty: of the penalised estimators, scikit-learn's alpha; null chooses it on `folds`.
         l1_ratio: share of the absolute penalty in elastic_net; the rest is squared.
-        penalties: how many are tried, on a grid of logarithms down from the least that leaves no
-            regressor.
-        choice: one_se, the largest penalty within one standard error of the least error; or min,
-            the least error.
-        folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
-        standardise: whether penalties are on regressors of unit variance (of the rows fitted).
-        regressors: names of the features to use, in this order; null takes all. Which rows need
-            which features says `model.rows` of the spec (see `runner.panels.rows`).
-        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`,
-            with by=null; the penalised estimators have all levels, the others none for the first
-            beside a constant. With by=date the levels of each date are taken off its columns, in
-            the place of the constant, and have no estimates.
+        penalties: number of penalties tried, on a logarithmic grid down from the smallest that sets
+            all slopes to zero.
+        choice: one_se, the largest penalty within one standard error of the smallest
+            cross-validated error; or min, that of the smallest error.
+        folds: splitter of the training rows that chooses the penalty; null: five expanding folds.
+        standardise: whether penalties apply to regressors of unit variance (of the training rows).
+        regressors: names of the features to use, in this order; null: all. `model.rows` says which
+            observations are used.
+        dummies: with by=null, labels with a 0/1 regressor per level, `sector:Energy`; beside a
+            constant the first level is left out, except by the penalised estimators. With by=date
+            one label, whose means are removed from each cross-section in place of the constant.
         constant: whether to fit an intercept, the term `const`.
-        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML =
-            0`; one that makes sense at one horizon of the target only says so: `market_ret = 1 if
-            horizon = 0`.
+        hypotheses: linear restrictions to test, such as `market_ret = 1` or `SMB = 0, HML = 0`
+            (joint); `market_ret = 1 if horizon = 0` is tested at that horizon only.
         confidence: level of the intervals.
     """
 

@@ -288,7 +288,7 @@ def _in_words(table: pd.DataFrame) -> list[str]:
     shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())
     over = f", mean over {units:,} units" if units > 1 else ""
     return [
-        f"Most of the gain of the splits comes from {shares}{over}; it tells use, not cause.",
-        "Trees can meet the rows they grew on as closely as wished: "
-        "R2 in sample tells nothing of new rows.",
+        f"Most of the gain of the splits comes from {shares}{over}; this measures use, not cause.",
+        "Trees can fit their training rows arbitrarily well: "
+        "R2 in sample says nothing about new rows.",
     ]

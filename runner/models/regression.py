@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Regression(RegressionSettings, Model):
-    """One regression per unit: least squares, penalised least squares, or a logit.
+    """Least squares, penalised least squares or a logit, per asset, date or label, or pooled.
 
     Its settings are those of `runner.estimators.settings.RegressionSettings`.
     """

@@ -1,4 +1,4 @@
-"""How near predictions (..., n) come to what happened, y (..., n); a number for each n rows."""
+"""How near predictions (..., n) come to the outcomes, y (..., n); a number for each n rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well predictions meet what happened, each beside its naive baseline."""
+"""How well predictions meet outcomes, each with its naive baseline."""
 
 from __future__ import annotations
 

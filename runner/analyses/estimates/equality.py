@@ -342,7 +342,7 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
         smallest = number(row["smallest"], 3)
         largest = number(row["largest"], 3)
         spread = f"; estimates from {smallest} to {largest}"
-    answer = "not rejected at 5 %, no proof of it"
+    answer = "not rejected at 5 %, which does not prove it"
     if row["p_value"] < LEVEL:
         answer = "rejected at 5 %"
     df_num = f"{row['df_num']:.0f}"

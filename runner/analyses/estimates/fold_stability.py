@@ -205,7 +205,7 @@ def _term_sentence(row: Any, folds: int) -> str:
     agreeing = round(folds_agreeing)
     sign = _sign(row.all_rows)
     folds_text = count(folds, "fold")
-    signs = f"{sign} on all rows and in {agreeing:,} of {folds_text}"
+    signs = f"{sign} in the full sample and in {agreeing:,} of {folds_text}"
     least = number(row.least, 3)
     greatest = number(row.greatest, 3)
     spread = number(row.spread, 3)
@@ -238,8 +238,8 @@ def _overlap(folds: list[Fold]) -> list[str]:
     share = percent(float(mean_share))
     return [
         f"Neighbouring folds share {share} of their training rows on average: "
-        "they agree by construction, "
-        "and the spread over them understates how far estimates move on new rows."
+        "their estimates agree by construction, "
+        "and their spread understates how much estimates vary over new samples."
     ]
 
 
@@ -259,8 +259,8 @@ def _composition(means: pd.DataFrame, scope: str) -> list[str]:
         return []
     units = plural(scope)
     words = [
-        f"Standard errors of means over {units} come from the spread over these, not over time."
+        f"Standard errors of means over {units} are from the spread over {units}, not over time."
     ]
     if low < high:
-        words.append(f"Means are over {low:,} to {high:,} {units}: folds average unlike things.")
+        words.append(f"Means are over {low:,} to {high:,} {units}, different ones in each fold.")
     return words

@@ -397,5 +397,5 @@ def _most_influential_sentence(known: pd.DataFrame, units: int) -> str:
         f"The most influential row is {date}{asset} "
         f"(Cook's distance {distance}, studentised residual {residual}): "
         f"{term} is {estimate} with it, {without} without it, "
-        f"a move of {move} standard errors."
+        f"a change of {move} standard errors."
     )

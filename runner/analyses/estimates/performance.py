@@ -227,8 +227,8 @@ def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[st
     words.append(f"Means and volatilities a year are {year.words}.")
     if not excess:
         words.append(
-            "The target names no risk-free rate (target.risk_free): "
-            "unless it is in excess of one by itself, alpha holds (1 - beta) of that rate."
+            "The target subtracts no risk-free rate (target.risk_free): "
+            "unless it is an excess return already, alpha includes (1 - beta) times that rate."
         )
     return words
 
@@ -245,8 +245,8 @@ def _words_of_one(row: pd.Series) -> list[str]:
     realised = yearly(row["realised_annual"])
     beta = number(row["capm_beta"], 3)
     capm = (
-        f"The CAPM implies {implied} a year (beta {beta}); "
-        f"realised were {realised}; no test was made of the difference."
+        f"The CAPM implies a mean of {implied} a year (beta {beta}), "
+        f"against {realised} realised; the difference was not tested."
     )
     unit = row["unit"]
     risk = _risk_sentence(row)
@@ -300,9 +300,9 @@ def _capm_words(implied: pd.Series, realised: pd.Series, units: str) -> str:
     mean_implied = yearly(implied.mean())
     mean_realised = yearly(realised.mean())
     return (
-        f"The CAPM implies {mean_implied} a year on average, "
-        f"realised were {mean_realised}: more than implied in {above:,} of {units}; "
-        "no test was made of the difference."
+        f"The CAPM implies a mean of {mean_implied} a year on average, "
+        f"against {mean_realised} realised: more than implied in {above:,} of {units}; "
+        "the difference was not tested."
     )
 
 

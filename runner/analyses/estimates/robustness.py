@@ -303,18 +303,18 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
     expected = number(correlation["expected"], 3)
     p = p_words(correlation["p_value"])
     first = (
-        f"Residuals correlate by {value} on average in absolute value, "
-        f"where {expected} is what independent ones would show ({p})."
+        f"The mean absolute correlation of residuals is {value}, "
+        f"against {expected} if they were independent ({p})."
     )
     p_value = eigenvalue["p_value"]
-    answer = "no omitted factor was found; that is no proof of absence"
+    answer = "no omitted factor was found, which does not prove that there is none"
     if p_value < level:
-        answer = "assets share something that the factors leave out"
+        answer = "the residuals share a factor"
     value = number(eigenvalue["value"], 3)
     expected = number(eigenvalue["expected"], 3)
     p = p_words(p_value)
     second = (
-        f"The largest eigenvalue of their correlations is {value} beside {expected} ({p}): "
+        f"The largest eigenvalue of their correlations is {value}, against {expected} ({p}): "
         f"{answer}."
     )
     return [first, second]
@@ -376,6 +376,6 @@ def _collinear_words(table: pd.DataFrame, condition: float) -> str:
     condition_text = number(condition, 3)
     widened = number(worst["error_widened"], 3)
     return (
-        f"The largest VIF is {vif} ({worst['term']}: errors {widened} times as wide), "
+        f"The largest VIF is {vif} ({worst['term']}: standard errors {widened} times as large), "
         f"the condition number of the scaled factors {condition_text}: {answer}."
     )

@@ -253,6 +253,6 @@ def _spread_sentence(row: Any) -> str:
     spread = number(row.spread, 3)
     error = number(row.error, 3)
     return (
-        f"{row.term}: estimates spread by {spread} over windows, "
+        f"{row.term}: standard deviation of the estimates over windows {spread}, "
         f"against a standard error of {error}, averaged over assets."
     )

@@ -192,7 +192,7 @@ def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
         words.append(
             f"RMSE of the forecasts {sample}: {errors}; "
             f"above that of the training mean in {worse:,} of {groups}. "
-            "No test was made of the differences."
+            "The differences were not tested."
         )
     return words
 

@@ -387,7 +387,7 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
 def _words(row: pd.Series) -> list[str]:
     n = int(row["n_obs"])
     rows = count(n, "row")
-    where = f"{rows} in sample, which the fit has seen"
+    where = f"{rows} in sample, on which the model was fitted"
     if row["sample"] == OUT:
         where = f"{rows} out of sample"
     accuracy = percent(row["accuracy"])
@@ -395,17 +395,17 @@ def _words(row: pd.Series) -> list[str]:
     threshold = f"{row['threshold']:g}"
     tested = _tested(row)
     classes = (
-        f"On {where}, the class at {threshold} is right in {accuracy}, "
-        f"the majority class of the rows fitted in {naive}: {tested}."
+        f"On {where}, the predicted class (threshold {threshold}) is correct in {accuracy}, "
+        f"the majority class of the training rows in {naive}: {tested}."
     )
     score = number(row["brier"])
     naive_score = number(row["brier_naive"])
-    scores = f"The Brier score is {score} beside {naive_score} of the share of ones"
+    scores = f"The Brier score is {score}, against {naive_score} for the share of ones"
     area = row["auc"]
     if not np.isnan(area):
         area_text = number(area, 3)
         scores += f", the AUC is {area_text}"
-    return [classes, f"{scores}; no test was made of these."]
+    return [classes, f"{scores}; these were not tested."]
 
 
 def _tested(row: pd.Series) -> str:
@@ -414,14 +414,14 @@ def _tested(row: pd.Series) -> str:
         return "they are the same class in every row"
     p_value = row["p_value"]
     if np.isnan(p_value):
-        return "rows overlap or share dates, so no test was made of the difference"
+        return "the difference was not tested, as rows overlap or share dates"
     p = p_words(p_value)
     if p_value >= LEVEL:
-        return f"no difference is found at 5 % (McNemar {p}), which is no proof of none"
+        return f"the difference is not significant at 5 % (McNemar {p})"
     side = "less"
     if row["accuracy"] > row["accuracy_naive"]:
         side = "more"
-    return f"{side} often at 5 % (McNemar {p})"
+    return f"significantly {side} often at 5 % (McNemar {p})"
 
 
 def _calibrated(table: pd.DataFrame) -> list[str]:

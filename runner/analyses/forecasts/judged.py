@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from runner.models.study import Study
 
-SEEN = ", which the fit has seen"
+SEEN = ", on which the model was fitted"
 
 
 def judged(study: Study) -> tuple[str, pd.DataFrame]:

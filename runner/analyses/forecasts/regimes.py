@@ -128,7 +128,7 @@ def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
     scores = "; ".join(score_texts)
     words = [
         f"R2 against the {BENCHMARK} by {by}, {sample}: {scores}.",
-        "No test was made of whether the regimes differ.",
+        "Differences between regimes were not tested.",
     ]
     empty = table.loc[is_empty, "unit"]
     if len(empty):

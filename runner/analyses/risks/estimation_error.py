@@ -257,6 +257,6 @@ def _words(row: Any) -> str:
     margin = ""
     if row["coverage_error"] >= 0.0:
         margin = f" (± {percent(Z95 * row['coverage_error'])})"
-    held = f"intervals at {confidence} held {coverage} of the true loadings{margin}"
+    held = f"intervals at {confidence} covered {coverage} of the true loadings{margin}"
     rmse = number(row["rmse"], 3)
     return f"{rows}: {held}, whose error is {rmse}; {covariance}."

@@ -360,9 +360,9 @@ def _bias_words(portfolio: str, row: pd.Series, rows: str) -> str:
     high = row["ci_high"]
     verdict = "1 is within"
     if low > 1.0:
-        verdict = "risk was foretold too low"
+        verdict = "risk was underestimated"
     elif high < 1.0:
-        verdict = "risk was foretold too high"
+        verdict = "risk was overestimated"
     value = number(row["value"], 3)
     interval = f"95 % interval {number(low, 3)} to {number(high, 3)}"
     return (

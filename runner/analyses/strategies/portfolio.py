@@ -392,7 +392,7 @@ def _costs(strategy: pd.Series, naive: pd.Series, cost: float, confidence: float
     return (
         f"After costs of {cost:g} per unit of turnover ({turnover} a year) "
         f"its Sharpe ratio is {after} a year ({interval}; {before} before costs), "
-        f"that of equal weights {naive_after}; no test was made of the difference. "
+        f"against {naive_after} for equal weights; the difference was not tested. "
         f"Largest drawdown: {drawdown}, against {naive_drawdown}."
     )
 

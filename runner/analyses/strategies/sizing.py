@@ -250,7 +250,7 @@ def _on_bounds(books: dict[str, np.ndarray], held: Held, bounds: Bounds) -> list
     sentences.append(f"Share of positions at the {bound}: {', '.join(at_most)}.")
     if same:
         sentences.append(
-            "The bounds hold every position: the three portfolios have the same weights "
+            "The bounds bind at every position: the three portfolios have the same weights "
             "whatever volatility is forecast, "
             "and their comparison says nothing about the forecasts."
         )
@@ -267,7 +267,7 @@ def _words(cells: pd.DataFrame, sample: str, cost: float, hold: int, held: Held)
     every = count(hold, "row")
     ratios = (
         f"Sharpe ratios a year after costs of {cost:g} per unit of turnover, on {rows} {sample}, "
-        f"traded every {every}: {long_leg}; {both_legs}. No test was made of the differences."
+        f"traded every {every}: {long_leg}; {both_legs}. The differences were not tested."
     )
     foresight = (
         "Foresight is no strategy: it takes the volatility that came, "

@@ -265,7 +265,7 @@ def max_drawdown(wealth: np.ndarray) -> float:
 def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[str]:
     rows = f"{count(int(timed['n_obs']), 'row')} {timed['sample']}"
     if timed["sample"] != OUT:
-        rows += ", which the fit has seen"
+        rows += ", on which the model was fitted"
     long_share = percent(timed["long"])
     short_share = percent(timed["short"])
     sides = f"{long_share} long and {short_share} short on average"
@@ -278,8 +278,8 @@ def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[s
     costs = f"after costs of {cost:g} per unit of turnover"
     ratios = (
         f"Traded on {rows}, {sides}, it has a Sharpe ratio of {after} {costs} "
-        f"({before} before them, turnover {turnover} a year), "
-        f"buy and hold of {hold_after}; no test was made of the difference."
+        f"({before} before costs, turnover {turnover} a year), "
+        f"against {hold_after} for buy and hold; the difference was not tested."
     )
     annual = (
         f"Means, volatilities, Sharpe ratios and turnover are {year.words}, "

@@ -30,27 +30,26 @@ class File(Form):
     Attributes:
         path: a file, a folder, a pattern such as data/*.csv, a list of them, or an address
             (https://, s3://); relative paths start at the working directory. A folder year=2020 is
-            a column. Of several files without a column of assets each is one, by its name.
+            a column. Several files without a column of assets hold one asset each, by their names.
         columns: name here -> column in the file. `date` and `asset` are the keys; `close` is the
             adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`,
-            ...) are fields that features may read. Where `ret` stands beside `close`, every return
-            is made of `ret`. A column set to null is not read. `time` is the time of day,
-            where it stands beside the date: 09:31, 09:31:00, 931 or 93100. Defaults that the file
-            does not have are replaced by usual names (date, ticker, adj close, ret, ...).
+            ...) are fields that features may read. With both `ret` and `close`, returns are those
+            of `ret`. A column set to null is not read. `time` is the time of day, where it has a
+            column of its own: 09:31, 09:31:00, 931 or 93100. Where the file lacks a default, usual
+            names are recognised (date, ticker, adj close, ret, ...).
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, a series shared by all assets: its `close`, or its
-            `ret` where it has no price (given factors, a risk-free rate). A value on a date off the
-            calendar counts on the next one.
+            `ret` where it has no price (given factors, a risk-free rate). A value on a date that
+            is not in the calendar counts on the next one.
         groups: name here -> column in the file that groups assets (for instance sector: Sector). A
             column that changes within an asset gives labels of the date: row t has the label of
             row t, `unknown` where there is none.
-        assets: the modelled assets; null takes all but the market asset and the macro series.
+        assets: the assets to model; null: all but the market asset and the macro series.
         start, end: first and last date, both included.
-        time_zone: of the exchange, such as America/New_York: stamps with a zone are turned into its
-            local time; null keeps the local time that they say.
-        session: first and last bar of a day, such as 09:31-16:00; each day is then a session by
-            itself, and no return, lag or window reaches from one into the next. Null: all rows are
-            one series.
+        time_zone: of the exchange, such as America/New_York: time stamps with a zone are converted
+            to it; null keeps their own local time.
+        session: first and last bar of a day, such as 09:31-16:00; no return, lag or window then
+            crosses from one day into the next. Null: all rows are one series.
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
         percent: whether `ret` is in per cent; it is divided by 100.
@@ -58,12 +57,12 @@ class File(Form):
             as shrcd: [10, 11]; empty: all rows.
         asked: names that other parts of the spec use; of a file with a row per date and asset,
             columns of these names are read too. Noted by the run itself.
-        values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
-            null: ret with `percent`, else by the cells where they leave no doubt.
-        on_disk: whether the market is put on disk once, in order of date, and read from there a
-            stretch of dates at a time, so that it need not fit into memory (Parquet files with a
-            row per date and asset); null: where it would not fit.
-        folder: where it is put; a relative path starts at the working directory.
+        values: what a wide file holds: close (adjusted prices) or ret (decimal returns); null: ret
+            with `percent`, else recognised by the values.
+        on_disk: for tables larger than memory (Parquet files with a row per date and asset): write
+            the table to disk once, in order of date, and read some dates at a time; null: where it
+            would not fit into memory.
+        folder: where that is written; a relative path starts at the working directory.
     """
 
     path: str | list[str]

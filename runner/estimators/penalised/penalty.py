@@ -295,7 +295,7 @@ def _words(
     least, one_se = _positions(curves).values()
     penalty = number(metrics["penalty_min"])
     kept = _kept(model, curves, terms, least)
-    sentences = [f"The least error over {folds} is at the penalty {penalty}{several}{kept}."]
+    sentences = [f"The smallest error over {folds} is at the penalty {penalty}{several}{kept}."]
     if "penalty_1se" in metrics:
         penalty = number(metrics["penalty_1se"])
         kept = _kept(model, curves, terms, one_se)
@@ -303,11 +303,11 @@ def _words(
             "The largest penalty within one standard error of it is "
             f"{penalty}{several}{kept}; that standard error is itself from {folds} only."
         )
-    used = "that of the least error"
+    used = "that of the smallest error"
     if model.choice == "one_se":
         used = "the larger of the two"
     sentences.append(
-        f"The estimates use {used}; they are shrunk on purpose and have no errors or tests."
+        f"The estimates use {used}; they are shrunk on purpose and have no standard errors."
     )
     K = len(terms)
     if K > MOST_TERMS:
@@ -323,7 +323,7 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
     penalties = len(curves[0].penalties)
     last = penalties - 1
     ends = [
-        (0, "the largest penalty tried: on these folds regressors add nothing that can be told"),
+        (0, "the largest penalty tried: on these folds the regressors add nothing measurable"),
         (last, "the smallest penalty tried: a smaller one may do better"),
     ]
     sentences = []
@@ -335,7 +335,7 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
         where = ""
         if U > 1:
             where = f" in {units:,} of {U:,} units"
-        sentence = f"The least error{where} is at {end}."
+        sentence = f"The smallest error{where} is at {end}."
         sentences.append(sentence)
     return sentences
 

@@ -99,14 +99,14 @@ def _corrected(change: np.ndarray, c: float) -> str:
     """What the estimation of the betas does to the errors of the premia, in shares of them."""
     if not change.any():
         return (
-            "Errors take the betas as known and are too small; "
+            "Standard errors treat the betas as known and are too small; "
             f"the correction of Shanken has c = {number(c)}."
         )
     low = _signed(change.min())
     high = _signed(change.max())
     span = low if low == high else f"{low} to {high}"
     return (
-        f"Standard errors, against those with betas taken as known: {span} "
+        f"Standard errors, against those with betas treated as known: {span} "
         f"(Shanken's c is {number(c)})."
     )
 

@@ -42,7 +42,7 @@ LEAST = "least error"
 ONE_ERROR = "one standard error"
 MEANINGS = {
     BLUE: "kept at one standard error",
-    ORANGE: "kept at the least error only",
+    ORANGE: "kept at the smallest error only",
     GREY: "at neither",
 }
 FACTORS = np.array([1.0, 2.0, 5.0])  # of the ticks in each decade

@@ -73,8 +73,8 @@ def _score(comparison: Ranked) -> list[str]:
     different = len(set(values))
     if different > 1:
         sentences.append(
-            f"As the best of {different} different scores it is biased upward: "
-            "expect less on rows that no job was scored on."
+            f"The best of {different} different scores is too optimistic: "
+            "expect a worse one on new data."
         )
     without = sum(comparison.score_of(outcome) is None for outcome in comparison.ranked)
     if without:
@@ -123,9 +123,9 @@ def _later_rows(comparison: Ranked) -> list[str]:
     after = ""
     finished = len(comparison.ranked)
     if len(later) < finished:
-        after = "; ranked in a block of their own, after the forecasts"
+        after = "; ranked after the forecasts"
     verb = "is" if len(later) == 1 else "are"
-    rows = "cross-validated on training rows that include later ones"
+    rows = "cross-validated, with training rows later than the test rows"
     return [f"{_named(later)} {verb} {rows}: no forecast{after}."]
 
 
@@ -146,8 +146,8 @@ def _sameness(comparison: Ranked) -> list[str]:
     families = {outcome.job.family for outcome in comparison.outcomes}
     if len(families) > 1:
         sentences.append(
-            f"Jobs have {len(families)} different data or targets: "
-            "their scores are on different rows."
+            f"Jobs have {len(families)} different data sets or targets: "
+            "their scores are not on the same observations."
         )
     else:
         sentences += _rows_of_scores(comparison)
@@ -162,7 +162,7 @@ def _sameness(comparison: Ranked) -> list[str]:
     ]
     if leaking:
         who = ", ".join(leaking[:MOST_NAMED])
-        sentences.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used what came after.")
+        sentences.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used later data.")
     return sentences
 
 
@@ -205,25 +205,22 @@ def _rows(comparison: Ranked) -> list[str]:
     if len(samples) < 2:
         return []
     if len(different) == 1:
-        return [f"All in-sample fits are on the same {count(samples[0]['used'], 'cell')}."]
+        return [f"All in-sample fits are on the same {count(samples[0]['used'], 'observation')}."]
     kinds = {sample["kind"] for sample in samples}
     if "own" in kinds:
         why = (
             "with model.rows=own each has those of its own regressors; "
-            "model.rows=common compares them on the same"
+            "model.rows=common uses the same for all"
         )
     else:
-        why = (
-            "model.rows=common makes them the same within one set of features, data and target, "
-            "not between several"
-        )
+        why = "model.rows=common makes them the same where features, data and target are"
     used = [sample["used"] for sample in samples]
     fewest = min(used)
-    span = f"{fewest:,} cells each"
+    span = f"{fewest:,} each"
     if min(used) < max(used):
-        span = f"{min(used):,} to {max(used):,} cells"
-    apart = "their coefficients and R2 are not compared on the same rows"
-    return [f"In-sample fits are on different rows ({span}): {apart}; {why}."]
+        span = f"{min(used):,} to {max(used):,}"
+    apart = "their coefficients and R2 are not on the same ones"
+    return [f"In-sample fits use different observations ({span}): {apart}; {why}."]
 
 
 def _terms(comparison: Ranked) -> list[str]:
@@ -234,14 +231,15 @@ def _terms(comparison: Ranked) -> list[str]:
     if means:
         rest = "; the rest is in each job's coefficients.csv" if comparison.only_means else ""
         jobs = count(means, "job")
-        sentences.append(f"Of {jobs} with several units the means over units are compared{rest}.")
+        units = "assets, dates or groups"
+        sentences.append(f"Of {jobs} with several {units} the means over these are compared{rest}.")
     without = sum(
         len(outcome.coefficients) > 0 and not len(outcome.central) for outcome in outcomes
     )
     if without:
         jobs = count(without, "job")
         sentences.append(
-            f"{jobs} with several units and no mean over them: in no table of coefficients."
+            f"{jobs} with several regressions and no mean over them: in no table of coefficients."
         )
     asked = comparison.plan.settings.tests or []
     if outcomes:

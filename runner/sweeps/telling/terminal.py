@@ -61,7 +61,7 @@ def show(
     console.sentences([*comparison.words, *(verdict if full else verdict[:1])])
     if not full:
         name = called(comparison.plan.directory)
-        console.lines([f"In short: python -m runner compare {name} --full prints the rest."])
+        console.lines([f"Shortened: python -m runner compare {name} --full prints the rest."])
     console.print(f"Files: {directory}")
 
 

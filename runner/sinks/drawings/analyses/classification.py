@@ -39,7 +39,7 @@ def curves(table: pd.DataFrame) -> Any:
     rows = count(rows_of_classes, "row")
     sample = first_value(table, "sample")
     note = f"{rows} {sample}; bars: 95 % intervals that take rows as independent"
-    figure = figure_of(3.9, "Probabilities and what happened", note)
+    figure = figure_of(3.9, "Probabilities and outcomes", note)
     roc = parts.get("roc")
     groups = parts["calibration"]
     _confusion(_panel(figure, 0.65), classes)
@@ -54,7 +54,7 @@ def _panel(figure: Any, left: float) -> Any:
 
 
 def _confusion(axes: Any, table: pd.DataFrame) -> None:
-    """Rows of each class foretold (across) and each outcome (down), shaded by their share."""
+    """Rows of each predicted class (across) and each outcome (down), shaded by their share."""
     all_rows = total(table, "rows")
     whole = max(all_rows, 1.0)
     columns = ["x", "y", "rows"]
@@ -75,7 +75,7 @@ def _confusion(axes: Any, table: pd.DataFrame) -> None:
         axes.text(x, y - 0.2, share, **centred)
     edges = (-0.5, 1.5)
     axes.set(xlim=edges, ylim=edges)
-    axes.set(xlabel="class foretold", ylabel="what happened")
+    axes.set(xlabel="predicted class", ylabel="outcome")
     threshold = first_value(table, "threshold")
     axes.set_title(f"Classes at {threshold:g}")
     names = ["0", "1"]

@@ -56,7 +56,7 @@ def risk_out_of_sample(table: pd.DataFrame) -> Any:
     bias = axes_at(figure, 1.35, 1.0, 3.0, 1.75)
     _dots(bias, measured, BIASES)
     bias.axvline(1.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
-    bias.set(title="Bias statistic", xlabel="realised over foretold volatility")
+    bias.set(title="Bias statistic", xlabel="realised over predicted volatility")
     bias.legend(
         frameon=False,
         fontsize=8.5,
@@ -134,7 +134,7 @@ def _coverage(axes: Any, known: pd.DataFrame) -> None:
     confidence = float(confidence_of_first)
     axes.axhline(confidence, color=ORANGE, linewidth=1.2)
     _log_rows(axes, rows)
-    axes.set(title="Coverage of the intervals", ylabel="share that hold the truth")
+    axes.set(title="Coverage of the intervals", ylabel="share that cover the true value")
 
 
 def _loadings_error(axes: Any, known: pd.DataFrame) -> None:

@@ -269,7 +269,7 @@ def test_a_comparison_says_where_in_sample_fits_are_on_different_rows() -> None:
     )
     assert said.endswith("makes them the same where features, data and target are.")
     [said] = caveats_of(one | {"kind": "own"}, {"kind": "own", "used": 2040, "digest": "b"})
-    assert "(2,040 each)" in said and said.endswith("model.rows=common compares them on the same.")
+    assert "(2,040 each)" in said and said.endswith("model.rows=common uses the same for all.")
     assert caveats_of(one) == [] and caveats_of() == []
 
 

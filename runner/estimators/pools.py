@@ -193,8 +193,7 @@ class RaggedPool(NamedTuple):
     @property
     def used_assets(self) -> np.ndarray:
         """(N,) whether an asset has a cell in use."""
-        count, _ = self.cells.sums_by_asset()
-        return count > 0
+        return self.cells.usable_by_asset() > 0
 
     def meetings(self, codes: np.ndarray) -> int:
         """How many pairs of a date and a group, coded (N,), have a cell in use."""

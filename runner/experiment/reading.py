@@ -258,7 +258,7 @@ def _few_values(report: Report) -> list[str]:
     few = panel.cells.few_values
     if not few:
         return []
-    rows, _ = panel.cells.sums_by_asset()
+    rows = panel.cells.usable_by_asset()
     counts = []
     for i, distinct in few.items():
         asset = panel.assets[i]

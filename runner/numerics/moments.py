@@ -44,7 +44,7 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, per: str | None = No
         return of_all
     axis = 0 if per == "asset" else 1  # averaged over dates, or over assets
     length = use.shape[axis]
-    few = _evenly(length, FEW)
+    few = evenly(length, FEW)
     x = X.take(few, axis)
     target = y.take(few, axis)
     target = target[:, :, None]
@@ -58,7 +58,7 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, per: str | None = No
     return np.where(count > 0, mean, of_all)
 
 
-def _evenly(n: int, most: int) -> np.ndarray:
+def evenly(n: int, most: int) -> np.ndarray:
     """At most so many positions among n, evenly spread from the first to the last."""
     count = min(most, n)
     positions = np.linspace(0, n - 1, count)
@@ -72,11 +72,11 @@ def _sampled(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     N = use.shape[1]
     if use.all():
-        cells = _evenly(use.size, SAMPLE)
+        cells = evenly(use.size, SAMPLE)
         return np.divmod(cells, N)
     until = use.sum(axis=1).cumsum()
     in_use = int(until[-1])
-    ranks = _evenly(in_use, SAMPLE)
+    ranks = evenly(in_use, SAMPLE)
     t = np.searchsorted(until, ranks, side="right")
     before = np.append(0, until)
     rank_in_row = ranks - before[t]

@@ -130,6 +130,10 @@ class Cube:
             return self.X[:, :, adjacent]
         return np.take(self.X, np.asarray(positions, dtype=int), axis=2)
 
+    def usable_by_asset(self) -> np.ndarray:
+        """(N,) number of usable cells."""
+        return np.asarray(self.valid.sum(axis=0))
+
     def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) usable cells of each asset, and the sum of what is scored in them."""
         scored = self.y if self.raw is None else self.raw

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from runner.data.columns.listings import Listings
-from runner.numerics.moments import halves, of_block
+from runner.numerics.moments import evenly, halves, of_block
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
@@ -25,7 +25,6 @@ from runner.panels.numbers.selections import (
     are_alike,
     are_all,
     centre,
-    evenly,
     selected,
 )
 
@@ -200,13 +199,16 @@ class Ragged:
             return self.X[:, adjacent]
         return np.take(self.X, np.asarray(positions, dtype=int), axis=1)
 
+    def usable_by_asset(self) -> np.ndarray:
+        """(N,) number of usable cells."""
+        return np.bincount(self.listings.column[self.valid], minlength=self.shape[1])
+
     def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) usable cells of each asset, and the sum of what is scored in them."""
         scored = self.y if self.raw is None else self.raw
         asset = self.listings.column[self.valid]
-        N = self.shape[1]
-        count = np.bincount(asset, minlength=N)
-        return count, np.bincount(asset, scored[self.valid], minlength=N)
+        total = np.bincount(asset, scored[self.valid], minlength=self.shape[1])
+        return self.usable_by_asset(), total
 
     @cached_property
     def few_values(self) -> dict[int, int]:
@@ -292,7 +294,7 @@ class Ragged:
         """
         used = np.flatnonzero(self.valid)
         X = self.columns(columns)
-        some = evenly(used, SAMPLE)
+        some = used[evenly(len(used), SAMPLE)]
         of_all = centre(X[some], self.y[some])
         if per is None:
             return of_all

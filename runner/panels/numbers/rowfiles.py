@@ -9,7 +9,8 @@ is whole. Stretches are read into one buffer that is kept, as fresh memory costs
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,7 @@ class RowReader:
         features: positions of the features that are read, in this order.
         """
         self.files = files
+        self.firsts = [file.first for file in files]
         self.layout = layout
         self.features = features
         self.numbers = np.empty(0)
@@ -105,12 +107,7 @@ class RowReader:
 
     def rows(self, start: int, stop: int) -> int:
         """How many rows the dates from start to before stop have."""
-        total = 0
-        for file in self.files:
-            own = self._own(file, start, stop)
-            if own is not None:
-                total += own.stop - own.start
-        return total
+        return sum(own.stop - own.start for _, own in self._parts(start, stop))
 
     def read(self, start: int, stop: int) -> Stretch:
         """The rows of the dates from start to before stop."""
@@ -122,10 +119,7 @@ class RowReader:
         asset = self.asset[:n]
         usable = self.usable[:n]
         first = 0
-        for file in self.files:
-            own = self._own(file, start, stop)
-            if own is None or own.start == own.stop:
-                continue
+        for file, own in self._parts(start, stop):
             last = first + own.stop - own.start
             self._read_file(
                 file, own, asset[first:last], usable[first:last], numbers[:, first:last]
@@ -141,13 +135,16 @@ class RowReader:
             line += 1
         return Stretch(asset, usable, numbers[0], numbers[line:].T, weights, raw)
 
-    def _own(self, file: RowFile, start: int, stop: int) -> slice | None:
-        """Rows of the file on these dates; None where it has no such date."""
-        first = max(start, file.first) - file.first
-        last = min(stop, file.stop) - file.first
-        if first >= last:
-            return None
-        return slice(int(file.starts[first]), int(file.starts[last]))
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[RowFile, slice]]:
+        """The files that have some of these dates, and their rows on them."""
+        position = max(bisect_right(self.firsts, start) - 1, 0)
+        for file in self.files[position:]:
+            if file.first >= stop:
+                return
+            first = max(start - file.first, 0)
+            last = min(stop, file.stop) - file.first
+            if first < last and file.starts[first] < file.starts[last]:
+                yield file, slice(int(file.starts[first]), int(file.starts[last]))
 
     def _make_room(self, n: int) -> None:
         """A buffer of n rows at least."""

@@ -10,13 +10,6 @@ import numpy as np
 Numbers = Literal["y", "X", "valid", "weights", "raw"]
 
 
-def evenly(positions: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the positions, evenly spread."""
-    count = min(most, len(positions))
-    places = np.linspace(0, len(positions) - 1, count)
-    return positions[places.astype(int)]
-
-
 def are_all(assets: np.ndarray, count: int) -> bool:
     """Whether these positions are those of all of so many assets, in their order."""
     return len(assets) == count and bool((np.diff(assets) > 0).all())

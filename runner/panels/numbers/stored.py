@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.listings import Listings
+from runner.numerics.moments import evenly
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import copied, joined
@@ -26,7 +27,6 @@ from runner.panels.numbers.selections import (
     adjacent,
     are_all,
     centre,
-    evenly,
     runs,
 )
 
@@ -272,6 +272,11 @@ class Stored:
         """The same with these features alone."""
         return replace(self, chosen=tuple(self.chosen[k] for k in positions))
 
+    def usable_by_asset(self) -> np.ndarray:
+        """(N,) number of usable cells."""
+        parts = self.of_features(()).stretches()
+        return np.asarray(sum(part.usable_by_asset() for _, part in parts))
+
     def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) usable cells of each asset, and the sum of what is scored in them."""
         return sums_of_assets(self.of_features(()).stretches(), self.shape[1])
@@ -321,7 +326,7 @@ class Stored:
     def _point_of_all(self, columns: Sequence[int]) -> np.ndarray:
         """The mean (1, 1, P - 1) of some usable cells, evenly spread."""
         total = int(self.usable_by_date().sum())
-        ranks = evenly(np.arange(total), SAMPLE)
+        ranks = evenly(total, SAMPLE)
         return centre(*self.of_features(columns).usable_rows(ranks))
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:

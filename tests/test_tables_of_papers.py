@@ -414,21 +414,48 @@ def test_names_are_text_in_markdown() -> None:
 
 
 def test_names_are_text_in_latex_which_compiles(tmp_path: Path) -> None:
-    program = shutil.which("pdflatex") or shutil.which("tectonic")
-    if program is None:
-        pytest.skip("neither pdflatex nor tectonic: install a LaTeX to compile the table")
     text = (
         latex(hostile()).replace("株式会社", "KK").replace("ö", "oe")
     )  # pdflatex has no such letters
-    (tmp_path / "regression.tex").write_text(text)
-    main = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{regression.tex}\end{document}"
-    (tmp_path / "main.tex").write_text(main)
+    compiled(text, tmp_path)
+
+
+def compiled(text: str, folder: Path) -> str:
+    """What a LaTeX program says of an article with this table, which it makes a page of."""
+    program = shutil.which("pdflatex") or shutil.which("tectonic")
+    if program is None:
+        pytest.skip("neither pdflatex nor tectonic: install a LaTeX to compile the table")
+    (folder / "regression.tex").write_text(text)
+    packages = r"\usepackage{booktabs,graphicx}"
+    main = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{regression.tex}}\end{{document}}"
+    (folder / "main.tex").write_text(main)
     words = ["-interaction=nonstopmode", "-halt-on-error"] if "pdflatex" in program else []
     done = subprocess.run(
-        [program, *words, "main.tex"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [program, *words, "main.tex"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "main.pdf").stat().st_size > 10_000
+    assert (folder / "main.pdf").stat().st_size > 10_000
+    return done.stdout
+
+
+def nine_columns() -> RegressionTable | None:
+    names = [f"S{size}V{value}" for size in (1, 3, 5) for value in (1, 3, 5)]
+    terms = {"MktRF": -1.1126, "SMB": -0.400, "HML": 0.184, "const": -0.00533}
+    rows = [
+        ("asset", name, term, value, abs(value) / 8, 0.001)
+        for name in names
+        for term, value in terms.items()
+    ]
+    return regression_table([run_of(rows, "nine")], TableSettings(), "run nine")
+
+
+def test_nine_columns_are_as_wide_as_the_text_of_an_article(tmp_path: Path) -> None:
+    text = latex(nine_columns())
+    assert "% needs \\usepackage{booktabs,graphicx}" in text
+    assert text.count(r"\resizebox{\linewidth}") == 1
+    assert r"$-$1.11\rlap{$^{***}$}" in text
+    said = compiled(text, tmp_path)
+    assert "Overfull" not in said
 
 
 def test_the_table_in_word(tmp_path: Path) -> None:

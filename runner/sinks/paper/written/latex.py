@@ -23,8 +23,7 @@ SPECIAL = {
 }
 SIGNED = re.compile(r"(?<![\w.)])-(?=\d)")  # the minus of a number, not a hyphen
 POWER = re.compile(r"(\d)e([-+]\d+)")
-WIDE = 6  # columns from which on letters are small
-WIDEST = 9  # and gaps narrow
+WIDE = 6  # columns from which on letters are small, and the table is as wide as the text at most
 
 
 def escaped(text: str) -> str:
@@ -33,30 +32,50 @@ def escaped(text: str) -> str:
 
 
 def latex(table: RegressionTable) -> str:
-    r"""The table as a float `table`, to be read by `\input` where booktabs is loaded."""
+    r"""The table as a float `table`, to be read by `\input` where booktabs is loaded.
+
+    Of many columns, it is shrunk to the width of the text, for which graphicx is loaded too.
+    """
     columns = len(table.headings)
+    is_wide = columns >= WIDE
+    packages = "booktabs,graphicx" if is_wide else "booktabs"
     head = [
         f"% {' '.join(shown(table.source).split())}",
-        r"% needs \usepackage{booktabs}",
+        rf"% needs \usepackage{{{packages}}}",
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\caption{{{escaped(table.title)}}}",
         r"\smallskip",
     ]
-    if columns >= WIDE:
-        head.append(r"\footnotesize")
-    if columns >= WIDEST:
-        head.append(r"\setlength{\tabcolsep}{3pt}")
-    lines = [*head, rf"\begin{{tabular}}{{l{'c' * columns}}}", r"\toprule", *_headings(table)]
+    grid = _grid(table, is_wide)
+    wide = [r"\footnotesize", r"\setlength{\tabcolsep}{8pt}", *_within_text(grid)]
+    body = wide if is_wide else grid
+    return "\n".join([*head, *body, *_notes(table), r"\end{table}"]) + "\n"
+
+
+def _grid(table: RegressionTable, is_wide: bool) -> list[str]:
+    """The lines of the `tabular`; stars take no width in a wide one."""
+    columns = len(table.headings)
+    last_gap = r"@{\hspace{1.2em}}" if is_wide else ""
+    lines = [rf"\begin{{tabular}}{{l{'c' * columns}{last_gap}}}", r"\toprule", *_headings(table)]
     above = "head"
     for row in table.rows():
         rule = _rule(above, row.kind)
         if rule:
             lines.append(rule)
-        lines.append(_line(row, columns))
+        lines.append(_line(row, columns, is_wide))
         above = row.kind
-    lines += [r"\bottomrule", r"\end{tabular}", *_notes(table), r"\end{table}"]
-    return "\n".join(lines) + "\n"
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _within_text(grid: list[str]) -> list[str]:
+    """The lines, shrunk to the width of the text where they are wider."""
+    return [
+        r"\sbox0{%",
+        *grid,
+        "}%",
+        r"\ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+    ]
 
 
 def _headings(table: RegressionTable) -> list[str]:
@@ -81,14 +100,16 @@ def _rule(above: str, kind: str) -> str:
     return ""
 
 
-def _line(row: Row, columns: int) -> str:
-    """A row of the table."""
+def _line(row: Row, columns: int, is_wide: bool) -> str:
+    """A row of the table; stars take no width in a wide one."""
     if row.kind == "panel":
         title = rf"\multicolumn{{{columns + 1}}}{{l}}{{\textit{{{escaped(row.label)}}}}}"
         return rf"{title} \\"
     texts = []
     for text, stars in zip(row.texts, row.stars, strict=True):
         raised = f"$^{{{stars}}}$" if stars else ""
+        if raised and is_wide:
+            raised = rf"\rlap{{{raised}}}"
         texts.append(_number(text) + raised)
     return _joined(escaped(row.label), texts)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import b64encode
 from dataclasses import dataclass, field
+from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -17,12 +21,13 @@ from runner import preprocessing
 from runner.__main__ import VERBS
 from runner.cli.catalogue import OTHERS, options_of
 from runner.cli.composition import Composer
-from runner.cli.site import opening
-from runner.cli.site.content import anchor_of, first_sentence
+from runner.cli.site import opening, search
+from runner.cli.site.content import Page, anchor_of, first_sentence
 from runner.cli.site.markdown import page_of
 from runner.estimators.standard_errors import ERRORS
 from runner.experiment.settings import GROUPS, NAMES
 from runner.features.operators import FUNCTIONS
+from runner.sinks.markup import Html
 
 SHIPPED = files("runner").joinpath("docs")
 FETCHING = {"src", "srcset", "data", "poster", "background"}  # attributes that load something
@@ -43,6 +48,8 @@ class Seen(HTMLParser):
         given = {key: value or "" for key, value in attrs}
         if tag == "a":
             self.links.append(given["href"])
+        elif tag == "form" and given.get("action") == "search.html":
+            pass  # the box of the search, on every page
         elif "href" in given or tag in {"script", "iframe", "object", "form"}:
             self.fetched.append(tag)
         self.fetched += [given[key] for key in FETCHING & set(given)]
@@ -95,10 +102,67 @@ def test_no_link_and_no_anchor_is_dead(seen: dict[str, Seen]) -> None:
 
 def test_the_pages_fetch_nothing(seen: dict[str, Seen], site: Path) -> None:
     for name, page in seen.items():
-        assert page.fetched == [], name
+        assert page.fetched == (["script"] * 2 if name == "search.html" else []), name
         text = (site / name).read_text(encoding="utf-8")
         assert "default-src 'none'" in text
         assert "url(" not in text and "@import" not in text
+
+
+def test_the_page_of_the_search_runs_its_own_script_alone(site: Path) -> None:
+    text = (site / "search.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.S)
+    assert scripts == [search.SCRIPT]
+    digest = b64encode(sha256(search.SCRIPT.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{digest}';" in text
+    assert len(text) < 1_000_000
+    for path in site.glob("*.html"):
+        if path.name != "search.html":
+            assert "script-src" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_the_search_holds_every_section_with_an_address_that_is_there(
+    site: Path, seen: dict[str, Seen]
+) -> None:
+    text = (site / "search.html").read_text(encoding="utf-8")
+    data = re.search(r'id="sections">(.*?)</script>', text, re.S)
+    assert data is not None
+    sections = json.loads(data[1])
+    assert len(sections) > 200
+    for title, address, _ in sections:
+        target, _, anchor = address.partition("#")
+        assert title and target in seen
+        assert not anchor or anchor in seen[target].anchors, address
+
+
+def test_a_text_of_the_search_ends_no_element() -> None:
+    page = Page("x", "X", "", Html("<h1>X</h1><p>&lt;/script&gt;&lt;b&gt;</p>"), [])
+    assert "</script><b>" not in search.page_of([page]).body
+    assert r"\u003c/script>" in search.page_of([page]).body
+
+
+@pytest.mark.browser
+def test_a_search_from_any_page_finds_sections(site: Path) -> None:
+    if not CHROMIUM:
+        pytest.skip("no chromium on the path")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with (
+        api.sync_playwright() as play,
+        play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+        page = browser.new_page()
+        wrong: list[str] = []
+        page.on("console", lambda said: wrong.append(said.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto((site / "tutorial.html").as_uri())
+        page.fill("nav input", "Newey <b>")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search.html?q=*")
+        assert page.inner_text("#said") == "0 sections"
+        page.fill("main input", "newey-west hac")
+        assert page.locator("#results a").count() > 2
+        page.locator("#results a").first.click()
+        assert page.url.startswith(site.as_uri()) and "search.html" not in page.url
+        assert wrong == []
 
 
 def test_the_reference_names_all_that_a_spec_may_choose(site: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import runner
 from runner import __version__
 from runner.cli.composition import Composer
-from runner.cli.site import index, reference
+from runner.cli.site import index, reference, search
 from runner.cli.site.content import Page
 from runner.cli.site.layout import HOME, framed
 from runner.cli.site.markdown import page_of
@@ -73,7 +73,8 @@ def write(folder: Path, composer: Composer) -> Path:
     sections["Reference"] = reference.pages(composer)
     pages = [page for section in sections.values() for page in section]
     of_names = index.page_of(pages)
-    sections["Reference"].append(of_names)
+    of_search = search.page_of(pages)
+    sections["Reference"] += [of_names, of_search]
     pages.append(of_names)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,8 @@ def write(folder: Path, composer: Composer) -> Path:
             name = f"{page.name}.html"
             path = folder / name
             path.write_text(text, encoding="utf-8")
+        text = search.allowed(framed(of_search, sections, __version__))
+        (folder / f"{search.NAME}.html").write_text(text, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"docs: {folder}: {reason}; another folder: --to DIR") from None

@@ -12,7 +12,7 @@ HEADINGS = ("h2", "h3")
 LONGEST = 60  # letters of an entry; a longer code is a command
 ABOUT = (
     "Every heading, setting, metric, function, error and verb with the pages that explain it. "
-    "The browser's find (Ctrl+F) searches it."
+    "The box of every page searches their text."
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from runner.cli.site import search
 from runner.cli.site.content import Page
 from runner.sinks.markup import PAGE, STYLE, Html, joined, tag
 
@@ -17,6 +18,9 @@ nav summary{font-size:12px;color:var(--soft);padding:8px 0 2px}
 nav ul{list-style:none;margin:0;padding:0}
 nav li{padding:3px 0} nav li li{padding:2px 0 2px 12px;font-size:12px}
 nav a[aria-current]{font-weight:600;color:var(--ink)}
+input{font:inherit;width:100%;padding:4px 8px;border:1px solid var(--soft);border-radius:6px;
+background:var(--paper);color:var(--ink)} nav form{margin:4px 0 6px} #results p{margin:0;
+color:var(--soft);font-size:14px}
 .jump{padding:10px 14px 0;margin:0;font-size:14px}
 @media(max-width:899px){body{display:flex;flex-direction:column} nav{order:3;padding:10px 14px 40px;
 font-size:15px;border:0;border-top:1px solid var(--line)} nav li ul{display:none}
@@ -71,7 +75,7 @@ def framed(page: Page, sections: Mapping[str, Sequence[Page]], version: str) -> 
 def _navigation(page: Page, sections: Mapping[str, Sequence[Page]], version: str) -> Html:
     """Links to every page, and to the headings of this one; other sections are folded."""
     home = tag("b", tag("a", f"factor-runner {version}", href=f"{HOME}.html"))
-    parts = [home]
+    parts = [home] if page.name == search.NAME else [home, search.box()]
     for heading, pages in sections.items():
         links = [_link(other, other.name == page.name) for other in pages]
         summary = tag("summary", heading)

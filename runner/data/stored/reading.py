@@ -283,9 +283,11 @@ class Writing:
         names = list(dict.fromkeys([*assets, *self._special().values()]))
         said = on_names(keys.asset.spaced, names)
         asked = [name for name in self.roles.asked if name in labels]
+        nothing = np.empty((0, len(assets)))
+        no_rows = pd.DataFrame(nothing, index=dates[:0], columns=list(assets))
         market = Market(
             source=self.wanted.source,
-            fields=Fields.of_frames({"": pd.DataFrame(columns=list(assets), index=dates[:0])}),
+            fields=Fields.of_frames({"": no_rows}),
             series=series.frame,
             groups=pd.DataFrame(of_labels.fixed, index=pd.Index(assets, name="asset")),
             dropped=dropped(account),

@@ -283,8 +283,7 @@ class Writing:
         names = list(dict.fromkeys([*assets, *self._special().values()]))
         said = on_names(keys.asset.spaced, names)
         asked = [name for name in self.roles.asked if name in labels]
-        nothing = np.empty((0, len(assets)))
-        no_rows = pd.DataFrame(nothing, index=dates[:0], columns=list(assets))
+        no_rows = pd.DataFrame(np.empty((0, len(assets))), dates[:0], list(assets))
         market = Market(
             source=self.wanted.source,
             fields=Fields.of_frames({"": no_rows}),

@@ -19,7 +19,7 @@ from runner.models.regression import Regression
 from runner.record.ledger import Count, Ledger
 from runner.sinks import page
 from runner.sinks.drawings.analyses.classification import drawdown
-from runner.sinks.drawings.fitted import autocorrelations
+from runner.sinks.drawings.fitted import autocorrelations, not_far_out
 from runner.sinks.drawings.terms import t_stats
 from runner.sinks.markup import column_of, figure_text
 
@@ -134,3 +134,14 @@ def test_a_run_predicts_nothing_that_nobody_asks_for(monkeypatch: pytest.MonkeyP
     y = np.where(report.panel.valid, report.panel.y, np.nan)
     r2 = 1.0 - np.nanvar(u, axis=0) / np.nanvar(y, axis=0)
     assert r2 == pytest.approx(report.fit.quality["r2"].to_numpy(), rel=CLOSE)
+
+
+def test_of_many_values_a_few_that_lie_far_out_leave_the_axes() -> None:
+    values = np.random.default_rng(0).normal(size=5_000)
+    assert not_far_out(values).all()
+    values[[3, 70]] = 100.0, -250.0
+    shown = not_far_out(values)
+    assert not shown[[3, 70]].any()
+    assert 1 - shown.mean() <= 0.001
+    assert not_far_out(values[:1_000]).all()  # each of few points is drawn
+    assert not_far_out(np.zeros(5_000)).all()

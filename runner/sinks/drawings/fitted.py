@@ -13,6 +13,7 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
+    MOST_POINTS,
     NORMAL_95,
     ORANGE,
     axes_across,
@@ -35,6 +36,9 @@ FEWEST_BINNED = 60  # rows of which groups are drawn
 MOST_LAGS = 20  # of the autocorrelations, or a fifth of the rows
 MOST_SERIES = 300  # assets whose autocorrelations are taken, evenly over all
 TOP, WIDE, TALL = 0.95, 2.25, 2.35  # inches from the top to a panel, and of its sides
+OUTER = (0.0005, 0.9995)  # quantiles of many values, beyond which a few may leave the axes
+FAR = 3.0  # ranges between these, from which on a picture of all values shows little of most
+EDGE = 0.1  # of that range, added at either end
 QUANTILES = 400  # order statistics drawn between the tails
 TAIL = 50  # order statistics of either tail, all drawn
 
@@ -54,7 +58,10 @@ def residuals(report: Report) -> Any:
     if n > report.fit.quality["n_obs"].sum():
         sample = "of all dates, also those not fitted on"
     rows = _rows(n, len(drawn))
-    figure = figure_of(3.9, "Residuals", f"{note}; {rows} {sample}")
+    shown = not_far_out(fitted) & not_far_out(drawn)
+    far_out = int((~shown).sum())
+    beyond = f"; {far_out:,} beyond the middle axes" if far_out else ""
+    figure = figure_of(3.9, "Residuals", f"{note}; {rows} {sample}{beyond}")
     left = _panel(figure, 0.6)
     middle = _panel(figure, 3.6)
     right = _panel(figure, 6.6)
@@ -114,6 +121,17 @@ def _sample(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[rows], y[rows]
 
 
+def not_far_out(values: np.ndarray) -> np.ndarray:
+    """Which values the axes have (n,): all, or the middle ones of many where some lie far out."""
+    low, high = np.quantile(values, OUTER)
+    middle = high - low
+    every = values.max() - values.min()
+    if len(values) <= MOST_POINTS or every <= FAR * middle:
+        return np.ones(len(values), dtype=bool)
+    room = EDGE * middle
+    return (values >= low - room) & (values <= high + room)
+
+
 def _quantiles(axes: Any, u: np.ndarray) -> None:
     """Order statistics against those of a normal.
 
@@ -163,8 +181,12 @@ def _bins(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
-    """Residuals with their mean and standard deviation along what was fitted."""
-    cloud(axes, x, u)
+    """Residuals with their mean and standard deviation along what was fitted.
+
+    A few that lie far out are not drawn, and counted in the means.
+    """
+    shown = not_far_out(x) & not_far_out(u)
+    cloud(axes, x[shown], u[shown])
     axes.axhline(0.0, **AXIS_LINE)
     axes.set(ylabel="standardised residual", title="Against fitted")
     centre, mean, spread = _bins(x, u)
@@ -248,10 +270,14 @@ def actual_predicted(report: Report) -> Any:
     r2 = report.metrics.get("oos/r2")
     if r2 is not None:
         note += f"; R2 {number(r2)} against the {report.benchmark}"
+    shown = not_far_out(y) & not_far_out(predicted)
+    far_out = int((~shown).sum())
+    if far_out:
+        note += f"; {count(far_out, 'row')} beyond the axes"
     figure = figure_of(4.6, "Out of sample: actual against predicted", note)
     axes = axes_across(figure, 0.95, 3.05, 0.85)
-    cloud(axes, predicted, y)
-    ends = [predicted.min(), predicted.max()]
+    cloud(axes, predicted[shown], y[shown])
+    ends = [predicted[shown].min(), predicted[shown].max()]
     axes.plot(ends, ends, color=ORANGE, linewidth=1.4, label="actual = predicted")
     axes.axhline(0.0, color=GREY, linewidth=0.6, zorder=0)
     centre, mean, _ = _bins(predicted, y)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 
 from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from runner import __version__
 
 
 def test_the_lock_has_what_the_project_needs() -> None:
@@ -20,3 +24,13 @@ def test_the_lock_has_what_the_project_needs() -> None:
     for requirement in map(Requirement, needed):
         version = locked[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
+
+
+def test_the_changelog_begins_with_the_version_of_the_package_which_stands_in_one_place() -> None:
+    changelog = (ROOT / "runner/docs/changelog.md").read_text()
+    newest = re.search(r"^## (\S+?),? ", changelog, re.M)
+    assert newest is not None and newest[1] == __version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    source = Path(project["tool"]["hatch"]["version"]["path"])
+    assert f'__version__ = "{__version__}"' in (ROOT / source).read_text()

@@ -273,9 +273,11 @@ def show_audit(name: str, audit: Audit, form: Form = "tables") -> None:
     table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
     table.columns[1].overflow = "fold"
     table.columns[-1].no_wrap = False
-    console.width = max(console.width, WIDEST)
+    width = console.width
+    console.width = max(width, WIDEST)
     console.print(table)
-    console.lines(audit.words)
+    console.width = width
+    console.sentences(audit.words)
 
 
 def number(value: float, error: float = float("nan")) -> str:

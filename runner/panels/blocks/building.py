@@ -36,6 +36,7 @@ from runner.panels.blocks.making import (
     panel_of,
     part_of,
     rows_path,
+    unseen,
     unwritable,
 )
 from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
@@ -76,6 +77,8 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     files = []
     for block, of_block in zip(blocks, made, strict=True):
         path = rows_path(folder, block)
+        if not path.exists():
+            raise unseen(folder)
         files.append(
             RowFile(path, block.start, np.array(of_block.starts), np.array(of_block.usable))
         )

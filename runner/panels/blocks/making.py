@@ -50,9 +50,11 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     """What is known of a block, which is written to the folder unless it is there.
 
     Raises:
-        DataError: what the data cannot give; the folder cannot be written.
+        DataError: what the data cannot give; the folder is not seen here, or cannot be written.
     """
-    there = _made_before(folder, block, recipe.layout)
+    if not folder.is_dir():  # it was made before any worker was asked
+        raise unseen(folder)
+    there = made_before(folder, block, recipe.layout)
     if there is not None:
         return there
     part = part_of(market, reach, block)
@@ -77,7 +79,7 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     return made
 
 
-def _made_before(folder: Path, block: slice, layout: Layout) -> Made | None:
+def made_before(folder: Path, block: slice, layout: Layout) -> Made | None:
     """What is known of a block that is whole in the folder; None where there is none."""
     try:
         made = Made(**json.loads(account_path(folder, block).read_text()))
@@ -85,6 +87,14 @@ def _made_before(folder: Path, block: slice, layout: Layout) -> Made | None:
     except (OSError, ValueError, TypeError):
         return None
     return made if size == made.starts[-1] * layout.row_bytes else None
+
+
+def unseen(folder: Path) -> DataError:
+    """The error on a folder of rows that a worker has not, or of which it has another one."""
+    return DataError(
+        f"executor: a worker does not see {str(folder.resolve())!r}, where the rows of the panel "
+        "are; allowed: data.folder=FOLDER that every worker sees, or executor=processes"
+    )
 
 
 def unwritable(folder: Path, error: OSError) -> DataError:

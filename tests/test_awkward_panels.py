@@ -29,7 +29,7 @@ from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
 from runner.panels.numbers import stored
 from runner.panels.panel import Panel
-from runner.panels.rows import digest_of
+from runner.panels.rows import digest_of, rows_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
 from runner.targets import forward_return, same_period_return
@@ -241,6 +241,21 @@ def folds_of(T: int) -> list[Fold]:
     ]
 
 
+def check_own_rows(in_memory: Panel, on_disk: Panel, features: list[str]) -> None:
+    """Rows of some of the features, with the account of the others, are those in memory."""
+    one, expected = rows_of(in_memory, features, "own", "w")
+    other, own = rows_of(on_disk, features, "own", "w")
+    np.testing.assert_array_equal(other.cells.held.valid, one.cells.valid)
+    np.testing.assert_array_equal(other.cells.held.X, one.cells.X)
+    assert own.words == expected.words
+    assert account_of(other) == account_of(one)
+    model = Regression(by=None, cov="HC1")
+    fits = [fitted(model, panel) for panel in (one, other)]
+    assert type(fits[0]) is type(fits[1])
+    for part, expected_part in zip(*fits, strict=True):
+        assert_same(part, expected_part)
+
+
 def fitted(model: Regression, panel: Panel) -> Any:
     def fit() -> Any:
         made = model.fit(panel)
@@ -271,6 +286,8 @@ def check(example: Drawn, executor: Executor, folder: Any) -> None:
     assert digest_of(on_disk) == digest_of(in_memory)
     if not in_memory.usable_cells:
         return
+    for features in (example.features[:1], example.features[:2]):
+        check_own_rows(in_memory, on_disk, features)
     for name, of_model in MODELS.items():
         weights = {"weights": "w"} if example.weighted and "estimator" not in of_model else {}
         model = Regression(**of_model, **weights)

@@ -29,6 +29,22 @@ SETTINGS = {
         "target=forward_return",
         "validation=none",
     ),
+    "some regressors": (
+        "model=pooled",
+        "model.regressors=[size,past]",
+        "model.cov=driscoll_kraay",
+        "model.clusters=[]",
+        "target=forward_return",
+        "validation=walk_forward",
+        "validation.first=36",
+    ),
+    "some regressors, common rows": (
+        "model=fama_macbeth",
+        "model.regressors=[rank]",
+        "model.rows=common",
+        "target=forward_return",
+        "validation=none",
+    ),
     "ridge out of sample": (
         "model=ridge_pooled",
         "target=forward_return",

@@ -31,9 +31,10 @@ class Unchanged(Enum):
 UNCHANGED = Unchanged.UNCHANGED
 
 
-EVERY_FEATURE = (
-    "model.regressors: with data.on_disk the rows are those in which every feature is known; "
-    "allowed: a model of all features of the spec (features.NAME=null leaves one out)"
+LEFT_OUT = (
+    "model.regressors: with data.on_disk, steps that leave cells out, or data.members, see every "
+    "feature; allowed: model.rows=common, or a model of all features of the spec "
+    "(features.NAME=null leaves one out)"
 )
 # what a panel has where nothing is said
 ABSENT: Mapping[str, Any] = {
@@ -289,25 +290,54 @@ class Panel:
             weights: the field that weighs the rows, for the account of what is left out.
 
         Raises:
-            DataError: the panel is in files, of the rows of all its features.
+            DataError: the panel is in files, and steps left cells out of it.
         """
-        positions = [self.names.index(name) for name in names]
-        in_memory = self.cells
-        if isinstance(in_memory, Stored):
-            raise DataError(EVERY_FEATURE)
-        of_names = replace(in_memory, X=in_memory.columns(positions))
-        cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         # the account of what the features lack is its last part
         count = len(self.dropped) - len(self.unknown)
         before = self.dropped[:count]
+        cells: Cells
+        unknown: Sequence[Dropped]
+        in_memory = self.cells
+        if isinstance(in_memory, Stored):
+            cells, unknown = self._of_files(in_memory, names, weights, before)
+        else:
+            positions = [self.names.index(name) for name in names]
+            of_names = replace(in_memory, X=in_memory.columns(positions))
+            cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         return replace(
             self,
             names=list(names),
             cells=cells,
             dropped=(*before, *unknown),
-            unknown=unknown,
+            unknown=tuple(unknown),
             shared=None,
         )
+
+    def _of_files(
+        self,
+        cells: Stored,
+        names: Sequence[str],
+        weights: str | None,
+        before: Sequence[Dropped],
+    ) -> tuple[Stored, list[Dropped]]:
+        """The cells of these features, and why others are not usable.
+
+        Of features, what they lack is not told from what a rule took of them.
+
+        Args:
+            before: what was left out before that.
+
+        Raises:
+            DataError: what steps left out of these features alone is not known.
+        """
+        from runner.panels.numbers.own_rows import own_rows
+
+        if not names or any(line.what == "panel cell" for line in before):
+            raise DataError(LEFT_OUT)
+        own, account = own_rows(cells, self.names, names, weights)
+        of_target = [line for line in self.unknown if line.reason.startswith("target ")]
+        others = [line for line in account if not line.reason.startswith("target ")]
+        return own, [*of_target, *others]
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
         """Zeros and ones (N, L) of the levels `group:level` among these regressors.

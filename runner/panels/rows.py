@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError, listed
-from runner.panels.numbers.cells import Stored
-from runner.panels.panel import EVERY_FEATURE, Panel
+from runner.panels.panel import Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
 
@@ -94,21 +93,22 @@ def rows_of(
         _refuse_empty(whole)
         cells = whole.usable_cells
         return whole, Rows(kind, whole, features, cells, cells, {})
-    if isinstance(whole.cells, Stored):
-        raise DataError(EVERY_FEATURE)
     used = [name for name in whole.names if name in features]
-    own = known(whole, used)
-    only_own = own & ~whole.cells.valid  # another feature is unknown there
-    lacking = {}
-    for name in others:
-        values = _column(whole, name)[only_own]
-        unknown = ~np.isfinite(values)
-        lacking[name] = int(np.count_nonzero(unknown))
+    own = 0
+    lacking = dict.fromkeys(others, 0)
+    for _, stretch in whole.cells.stretches():
+        part = replace(whole, cells=stretch)
+        of_model = known(part, used)
+        own += int(np.count_nonzero(of_model))
+        only_own = of_model & ~stretch.valid  # another feature is unknown there
+        for name in others:
+            values = _column(part, name)[only_own]
+            lacking[name] += int(np.count_nonzero(~np.isfinite(values)))
     rows = Rows(
         kind=kind,
         whole=whole,
         features=features,
-        own=int(np.count_nonzero(own)),
+        own=own,
         common=whole.usable_cells,
         lacking=lacking,
     )

@@ -59,12 +59,14 @@ class RowFile:
         starts: (dates + 1,) position of the first row of each date in the file, and the number of
             its rows.
         usable: (dates,) number of usable rows.
+        flags: file that says which rows are usable, where it is not what the rows say.
     """
 
     path: Path
     first: int
     starts: np.ndarray
     usable: np.ndarray
+    flags: Path | None = None
 
     @property
     def stop(self) -> int:
@@ -160,13 +162,13 @@ class RowReader:
     ) -> None:
         """Read rows of one file into these arrays, `numbers` (lines, rows)."""
         n = int(file.starts[-1])
-        try:
-            opened = os.open(file.path, os.O_RDONLY)
-        except OSError as error:
-            raise _lost(file.path) from error
+        opened = _opened(file.path)
         try:
             _read_into(opened, asset, ASSET_BYTES * own.start, file.path)
-            _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
+            if file.flags is None:
+                _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
+            else:
+                _read_flags(file.flags, own.start, usable)
             start_of_numbers = (ASSET_BYTES + USABLE_BYTES) * n
             before_features = self.layout.numbers - self.layout.features
             chosen = [*range(before_features), *(before_features + k for k in self.features)]
@@ -175,6 +177,27 @@ class RowReader:
                 _read_into(opened, into, at, file.path)
         finally:
             os.close(opened)
+
+
+def _opened(path: Path) -> int:
+    """A file open for reading.
+
+    Raises:
+        DataError: it is gone.
+    """
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise _lost(path) from error
+
+
+def _read_flags(path: Path, at: int, usable: np.ndarray) -> None:
+    """Read which rows are usable, from a file of nothing else."""
+    opened = _opened(path)
+    try:
+        _read_into(opened, usable, at, path)
+    finally:
+        os.close(opened)
 
 
 def _read_into(opened: int, into: np.ndarray, at: int, path: Path) -> None:

@@ -111,7 +111,7 @@ def test_dates_with_too_few_assets_or_all_tied_are_missing_and_counted() -> None
     panel = build_panel(
         market, {"LS": lambda m: long_short(m, signal="signal")}, same_period_return
     )
-    assert ("panel cell", "LS is missing", 12) in [tuple(one) for one in panel.dropped]
+    assert ("asset-date", "LS is missing", 12) in [tuple(one) for one in panel.dropped]
 
 
 def test_the_opposite_signal_gives_the_opposite_return() -> None:

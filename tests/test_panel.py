@@ -82,7 +82,7 @@ def test_frames_and_series_side_by_side() -> None:
     assert panel.groups.equals(data.groups)
     assert panel.dropped == (
         Dropped("source row", "why", 7),
-        Dropped("panel cell", "target is missing", 3),
+        Dropped("asset-date", "target is missing", 3),
     )
     assert panel.dropped_cells == 3
 
@@ -147,7 +147,7 @@ def test_every_cell_is_kept_or_counted_once_under_its_first_reason(
         return
     panel = build(features, target, data)
     assert int(panel.valid.sum()) == usable
-    found = {one.reason: one.rows for one in panel.dropped if one.what == "panel cell"}
+    found = {one.reason: one.rows for one in panel.dropped if one.what == "asset-date"}
     assert found == expected
     assert panel.dropped_cells == sum(expected.values()) == 18 - usable
     assert np.isfinite(panel.y[panel.valid]).all() and np.isfinite(panel.X[panel.valid]).all()
@@ -322,7 +322,7 @@ def test_cells_are_counted_under_their_first_reason_however_many_dates_at_a_time
     ]
     valid, expected = np.ones((6, 3), dtype=bool), []
     for reason, bad in reasons:
-        expected.append(Dropped("panel cell", reason, int((valid & bad).sum())))
+        expected.append(Dropped("asset-date", reason, int((valid & bad).sum())))
         valid &= ~bad
     assert all(one.rows for one in expected) and valid.any()
     for cells in (1, 7, 10**6):

@@ -220,12 +220,12 @@ def test_cells_left_out_are_counted_once_and_in_no_later_mean() -> None:
     ]
     found = apply(chain, X, NAMES, groups)
     assert found.keep.tolist() == [[True, False, False, False]]
-    assert found.account == [("panel cell", "outside the universe: b from 2", 3)]
+    assert found.account == [("asset-date", "outside the universe: b from 2", 3)]
     assert np.isnan(found.X[0, 1:]).all() and found.X[0, 0].tolist() == [1.0, 5.0, 2.0]
     found = apply(chain[1:], X, NAMES, groups)
     assert found.keep.tolist() == [[True, False, False, True]]
     assert found.account == [
-        ("panel cell", "more than 50 % of its features missing", 2),
+        ("asset-date", "more than 50 % of its features missing", 2),
         ("changed value", "c filled by fill (step 2)", 1),
     ]
     assert found.X[0, 3].tolist() == [9.0, 1.0, 2.0]

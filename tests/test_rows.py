@@ -129,7 +129,7 @@ def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
     )  # it costs this model nothing
     text = " ".join([*sections(common)["Rows"], *sections(common)["Left out"]])
     assert "16,320 observations have every feature of the spec (model.rows=common)" in text
-    assert "336 panel cells dropped: mom_3m is missing." in text
+    assert "336 asset-dates dropped: mom_3m is missing." in text
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -149,7 +149,7 @@ def test_own_rows_are_those_of_the_spec_without_the_other_features(name: str) ->
         > own.rows.common
         == int(common.panel.valid.sum())
     )
-    counted = [line for line in own.panel.dropped if line.what == "panel cell"]
+    counted = [line for line in own.panel.dropped if line.what == "asset-date"]
     assert sum(line.rows for line in counted) == own.panel.dropped_cells
 
 

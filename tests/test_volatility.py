@@ -433,7 +433,7 @@ def test_bad_prices_young_stocks_and_lonely_dates_are_counted(tmp_path: Path) ->
     )  # the jump is in the raw target: 5 sqrt(252 / 21) a year
     assert "S03" not in set(report.predictions["asset"])
     total = report.panel.valid.sum() + sum(
-        one.rows for one in report.dropped if one.what == "panel cell"
+        one.rows for one in report.dropped if one.what == "asset-date"
     )
     assert total == report.panel.valid.size == 421 * 12
 

@@ -199,14 +199,14 @@ def test_what_was_left_out_is_counted(nine: Report) -> None:
     quality = nine.fit.quality.copy()
     quality.loc[:1, ["r2", "reason"]] = [[np.nan, "3 rows for 4 terms"]] * 2
     dropped = (
-        Dropped("panel cell", "target is missing", 1),
+        Dropped("asset-date", "target is missing", 1),
         Dropped("source row", "no date", 1200),
     )
     cut = replace(
         nine, fit=replace(nine.fit, quality=quality), panel=replace(nine.panel, dropped=dropped)
     )
     assert sections(cut)["Left out"] == [
-        "1 panel cell dropped: target is missing.",
+        "1 asset-date dropped: target is missing.",
         "1,200 source rows dropped: no date.",
         "2 of 9 assets (S1V1, S1V3): not estimated, 3 rows for 4 terms.",
     ]

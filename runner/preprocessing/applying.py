@@ -243,7 +243,7 @@ def _taken(
         keep &= ~lost
         for k in range(X.shape[2]):
             np.copyto(X[:, :, k], np.nan, where=lost)
-        return [("panel cell", result.reason, int(lost.sum()))]
+        return [("asset-date", result.reason, int(lost.sum()))]
     if not keep.all():
         if not result.flags.writeable:
             result = result.copy()

@@ -421,7 +421,7 @@ def _rows(report: Report) -> Html:
         subject.cells.append(drop.what)
         reason.cells.append(drop.reason)
         rows.cells.append(f"{drop.rows:,}")
-    subject.cells.append("panel cell")
+    subject.cells.append("asset-date")
     reason.cells.append(tag("b", "kept"))
     kept = report.panel.usable_cells
     rows.cells.append(f"{kept:,}")

@@ -89,7 +89,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     reasons: Counter[str] = Counter()
     for of_block in made:
         reasons.update(of_block.unknown)
-    unknown = tuple(Dropped("panel cell", reason, n) for reason, n in reasons.items() if n)
+    unknown = tuple(Dropped("asset-date", reason, n) for reason, n in reasons.items() if n)
     return Panel(
         dates=dates,
         assets=market.assets,

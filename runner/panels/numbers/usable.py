@@ -73,7 +73,7 @@ def usable_cells(
         valid = _usable_rows(cells, names, field, keep, by_rule, reasons)
     else:
         valid = _usable_of_all(cells, names, field, keep, by_rule, reasons)
-    account = [Dropped("panel cell", reason, count) for reason, count in reasons.items() if count]
+    account = [Dropped("asset-date", reason, count) for reason, count in reasons.items() if count]
     return replace(cells, valid=valid), tuple(account)
 
 
@@ -267,4 +267,4 @@ def outsiders(market: Market, inside: np.ndarray | None) -> list[Dropped]:
     if inside is None:
         return []
     cells = int(np.count_nonzero(~inside))
-    return [Dropped("panel cell", f"not in {market.members} on the date", cells)]
+    return [Dropped("asset-date", f"not in {market.members} on the date", cells)]

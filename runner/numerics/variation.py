@@ -9,7 +9,7 @@ is seen in their digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -176,9 +176,12 @@ def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
     return float(values.mean() / deviation)
 
 
+Parts = Iterable[tuple[np.ndarray, np.ndarray]]  # of values and of their columns
+
 FEW = 10  # distinct values below which a column is odd
 ENOUGH = 30  # rows from which on it is looked at
 COLUMNS = 4096  # looked at together
+VALUES = 250_000  # looked at together, which bounds the memory that it takes
 SAMPLED = 100  # rows of a first look at all columns together
 
 
@@ -202,19 +205,36 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
     return columns
 
 
-def few_values_of(values: np.ndarray, column: np.ndarray, columns: int) -> dict[int, int]:
-    """The same of values (n,) that are in use, in order of the column (n,) that each lies in."""
+def few_values_of(parts: Callable[[], Parts], columns: int) -> dict[int, int]:
+    """The same of values in use that come in parts, each value (n,) with its column (n,).
+
+    Args:
+        parts: gives them from the first one on; called again where a column may have few.
+        columns: how many there are.
+    """
     early = FirstValues(columns)
-    early.add(values, column)
+    for values, column in parts():
+        early.add(values, column)
+    candidate = np.zeros(columns, dtype=bool)
+    candidate[early.few()] = True
+    if not candidate.any():
+        return {}
+    some_values = []
+    some_columns = []
+    for values, column in parts():
+        chosen = candidate[column]
+        some_values.append(values[chosen])
+        some_columns.append(column[chosen])
+    column = np.concatenate(some_columns)
+    order = np.argsort(column, kind="stable")
+    sorted_values = np.concatenate(some_values)[order]
+    candidates, first = np.unique(column[order], return_index=True)
     few = {}
-    rows = early.rows
-    first = np.cumsum(rows) - rows
-    for i in early.few():
-        own = values[first[i] : first[i] + rows[i]]
+    for i, own in zip(candidates.tolist(), np.split(sorted_values, first[1:]), strict=True):
         distinct = _distinct(own)
         dummy = np.isin(own, (0.0, 1.0)).all()
         if 1 < distinct < FEW and not dummy:
-            few[int(i)] = distinct
+            few[i] = distinct
     return few
 
 
@@ -231,6 +251,12 @@ class FirstValues:
 
     def add(self, values: np.ndarray, column: np.ndarray) -> None:
         """The next values (n,), each of a column (n,)."""
+        for start in range(0, len(values), VALUES):
+            stop = start + VALUES
+            self._add_some(values[start:stop], column[start:stop])
+
+    def _add_some(self, values: np.ndarray, column: np.ndarray) -> None:
+        """The same of few values, which bounds the memory that it takes."""
         lacking = np.flatnonzero(self.rows[column] < len(self.cells))
         of_column = column[lacking]
         order = np.argsort(of_column, kind="stable")

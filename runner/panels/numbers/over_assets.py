@@ -5,11 +5,10 @@ They are added in the order of the rows, so that the bits are those of all rows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
-from runner.numerics.variation import FirstValues, few_values_of
 from runner.panels.numbers.ragged import Ragged
 
 Stretches = Iterable[tuple[int, Ragged]]
@@ -39,25 +38,3 @@ def means_of_assets(stretches: Stretches, of_all: np.ndarray, assets: int) -> np
             np.add.at(sums, asset, values[used])
     of_assets = total.T / np.maximum(count, 1)[:, None]
     return np.where(count[:, None] > 0, of_assets, of_all)
-
-
-def few_values_in(
-    stretches: Callable[[], Iterator[tuple[int, Ragged]]], assets: int
-) -> dict[int, int]:
-    """Assets whose target has few distinct values, and how many these are."""
-    early = FirstValues(assets)
-    for _, part in stretches():
-        early.add(part.y[part.valid], part.listings.column[part.valid])
-    candidate = np.zeros(assets, dtype=bool)
-    candidate[early.few()] = True
-    if not candidate.any():
-        return {}
-    values = []
-    columns = []
-    for _, part in stretches():
-        chosen = part.valid & candidate[part.listings.column]
-        values.append(part.y[chosen])
-        columns.append(part.listings.column[chosen])
-    column = np.concatenate(columns)
-    order = np.argsort(column, kind="stable")
-    return few_values_of(np.concatenate(values)[order], column[order], assets)

@@ -213,8 +213,8 @@ class Ragged:
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
-        used = self.by_asset[self.valid[self.by_asset]]
-        return few_values_of(self.y[used], self.listings.column[used], self.shape[1])
+        used = (self.y[self.valid], self.listings.column[self.valid])
+        return few_values_of(lambda: [used], self.shape[1])
 
     def used_on(self, dates: np.ndarray) -> Ragged:
         """The same with cells usable on these dates (T,) alone."""

@@ -16,10 +16,11 @@ import pandas as pd
 
 from runner.data.columns.listings import Listings
 from runner.numerics.moments import evenly
+from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import copied, joined
-from runner.panels.numbers.over_assets import few_values_in, means_of_assets, sums_of_assets
+from runner.panels.numbers.over_assets import means_of_assets, sums_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
@@ -285,7 +286,12 @@ class Stored:
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
         targets = self.of_features(())
-        return few_values_in(targets.stretches, self.shape[1])
+
+        def used() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for _, part in targets.stretches():
+                yield part.y[part.valid], part.listings.column[part.valid]
+
+        return few_values_of(used, self.shape[1])
 
     def used_on(self, dates: np.ndarray) -> Stored:
         """The same with cells usable on these dates (T,) alone."""

@@ -99,7 +99,7 @@ def _run(words: list[str]) -> int:
         return run_specs(words)
     verb, *rest = words
     if verb not in VERBS:
-        raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
+        raise SpecError(f"{unknown(verb, VERBS)} (a command; an override is written key=value)")
     if {"-h", "--help"} & set(rest):
         from runner.cli.usage import of_verb
 

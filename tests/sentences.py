@@ -904,7 +904,7 @@ def without_data(report: Any, said: Said) -> None:
 
 @pattern(
     "Left out",
-    rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.",
+    rf"{n('rows')} {text('what', '[a-z -]+?')}{text('fate', ' dropped')}?: {text('why')}\.",
 )
 def dropped(report: Any, said: Said) -> None:
     rows, what = int(str(said["rows"]).replace(",", "")), str(said["what"])

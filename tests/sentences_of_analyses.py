@@ -575,7 +575,7 @@ def errors_of_groups(about: About, said: Said) -> None:
 
 # estimators: path of a penalty, logit, premia of two passes
 
-AVERAGE = rf"(?: on average over {n('units')} units)?"
+AVERAGE = rf"(?: on average over {n('units')} regressions)?"
 KEPT = rf"(?:, which keeps {n('kept')} of {n('slopes')} regressors?(?: \({text('names')}\))?)?"
 
 
@@ -629,7 +629,7 @@ def shrunk(about: About, said: Said) -> None:
 
 @pattern(
     "path",
-    rf"The smallest error(?: in {n('hits')} of {n('of')} units)? is at the "
+    rf"The smallest error(?: in {n('hits')} of {n('of')} regressions)? is at the "
     rf"{text('end', 'largest|smallest')} penalty "
     r"tried: (?:on these folds the regressors add nothing measurable|a smaller one may do better)\.",
 )
@@ -741,7 +741,7 @@ def betas_explain(about: About, said: Said) -> None:
 
 @pattern(
     "pricing",
-    rf"Mean returns are further from what the betas imply than from their own mean \(R2 "
+    rf"The betas explain mean returns worse than their own mean does \(R2 "
     rf"{n('r2')} over "
     rf"{n('assets')} assets\); the mean absolute pricing error is {n('error')} per row\.",
 )

@@ -372,7 +372,7 @@ def test_a_group_of_one_asset_is_a_reason(bad: Callable[..., Any]) -> None:
 
 
 def test_no_cell_at_all_is_one_line(bad: Callable[..., Any]) -> None:
-    one_line(bad(assets=("CLOSED",)), 2, "ret: no cell (date x asset) has a value")
+    one_line(bad(assets=("CLOSED",)), 2, "ret: no asset-date has a value")
 
 
 def test_every_asset_at_fault_is_one_line(bad: Callable[..., Any]) -> None:

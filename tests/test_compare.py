@@ -672,10 +672,10 @@ def test_alphas_by_unit_and_job_in_one_table(
     adjusted = table[["job 0: capm p Holm", "job 1: ff3 p Holm"]].to_numpy().ravel("F")
     known = np.isfinite(raw)
     np.testing.assert_allclose(adjusted[known], multipletests(raw[known], method="holm")[1])
-    assert "const by unit (t in brackets; stars by p-values adjusted by Holm)" in out
+    assert "const by asset or group (t in brackets; stars by p-values adjusted by Holm)" in out
     assert "0700 0.002000*** (4.00) 0.002100*** (4.20)" in out
     assert "per row (monthly, 12 rows a year); it is an alpha where" in out
-    assert "of 5 tests (units x jobs) 2 have p below 0.05 unadjusted; 2 survive Holm" in out
+    assert "of 5 tests (regressions x jobs) 2 have p below 0.05 unadjusted; 2 survive Holm" in out
     page = (report / "report.html").read_text()
     assert "0.002100*** (4.20)" in page and "C&lt;i&gt;" in page and "C<i>" not in page
 

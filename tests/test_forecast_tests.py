@@ -345,7 +345,7 @@ def test_a_model_that_contains_the_mean(name: str) -> None:
     assert (
         WITH_THE_MEAN[name]
         .lacks_the_mean(in_logs)
-        .startswith("the target is fitted in another unit")
+        .startswith("the model is fitted on another scale")
     )
 
 

@@ -29,7 +29,7 @@ ONE_LINE = [
     (["--info=defaults", "model=2"], "model: given 2; allowed: boosting, "),
     (["--info=all", "x=1"], "x: 'x' is unknown; allowed: allow, "),
     (["--cfg=job", "-p", "nope"], "--package: 'nope' is unknown; allowed: "),
-    (["--config-dir", ".", "ui"], "ui: a verb, which comes before everything else: "),
+    (["--config-dir", ".", "ui"], "ui: a command, which comes before everything else: "),
     (["--config-dir", ".", "ui", "--port", "1"], "unrecognized arguments: --port 1"),
     (["-sc"], "--shell-completion: given ''; allowed: install=bash, "),
     (["-sc", "query=bash"], "--shell-completion: query=bash is for shells, which set COMP_LINE"),

@@ -141,7 +141,7 @@ def test_every_cell_is_kept_or_counted_once_under_its_first_reason(
     if not usable:
         (line,) = refused(features, target, data)
         assert line.startswith(
-            "panel: no cell has a target and every feature on 2020-01-01..2020-01-08: "
+            "panel: no observation has a target and every feature on 2020-01-01..2020-01-08: "
         )
         assert all(f"{reason} ({rows})" in line for reason, rows in expected.items())
         return
@@ -156,7 +156,7 @@ def test_every_cell_is_kept_or_counted_once_under_its_first_reason(
 def test_a_month_of_gaps_leaves_nothing_and_says_why() -> None:
     (line,) = refused({"x": lambda one: one.get("close") * np.nan}, same_period_return)
     assert line == (
-        "panel: no cell has a target and every feature on 2020-01-01..2020-01-08: "
+        "panel: no observation has a target and every feature on 2020-01-01..2020-01-08: "
         "target is missing (3), x is missing (15)"
     )
 

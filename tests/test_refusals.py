@@ -205,7 +205,7 @@ CASES: dict[str, Bad] = {
     ),
     "no price at all": own(
         with_cells(dict.fromkeys(range(120), "")),
-        "data: close: no cell (date x asset) has a value; data.columns.close=COLUMN reads",
+        "data: close: no asset-date has a value; data.columns.close=COLUMN reads",
     ),
     "no header": own(
         long(PRICES, header=False),
@@ -753,7 +753,9 @@ RUNS: dict[str, tuple[str, list[str], list[str]]] = {
     "one day": (
         long(PRICES.head(1)),
         ["features.m=lag(ret, 1)"],
-        ["panel: no cell has a target and every feature on 2020-01-01..2020-01-01: target is"],
+        [
+            "panel: no observation has a target and every feature on 2020-01-01..2020-01-01: target is"
+        ],
     ),
     "one asset by date": (
         long(PRICES[["AAA"]]),

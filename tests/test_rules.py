@@ -209,7 +209,7 @@ def test_with_price_and_return_every_return_is_that_of_the_data(tmp_path: Path) 
 def test_prices_or_returns_without_any_value_are_refused(name: str) -> None:
     nothing = Market("here", {name: frame(drawn() * np.nan)}, pd.DataFrame(index=DATES))
     assert refused(lambda: admitted(nothing, 1.0)) == (
-        f"data: {name}: no cell (date x asset) has a value; data.columns.{name}=COLUMN reads "
+        f"data: {name}: no asset-date has a value; data.columns.{name}=COLUMN reads "
         f"another column, data.assets=[...] other assets"
     )
 

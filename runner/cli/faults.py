@@ -182,7 +182,7 @@ def missing_option(error: MissingConfigException) -> str:
 def unreadable(override: str) -> str:
     """An override that the grammar cannot read, and how its value is quoted."""
     if override in VERBS:
-        return f"{override}: a verb, which comes before everything else: {command(override)}"
+        return f"{override}: a command, which comes before everything else: {command(override)}"
     if "=" not in override:
         return f"{override}: cannot be read; {WRITTEN}"
     example = f"'{key_of(override)}=\"^VIX\"'"

@@ -62,7 +62,7 @@ class WideColumn:
         return np.count_nonzero(~np.isnan(values)) / max(values.size, 1)
 
     def counts(self) -> Counts:
-        """How many cells have a value, by date and by asset."""
+        """How many asset-dates have a value, by date and by asset."""
         known = self.known()
         first = known.argmax(axis=0)
         after_last = known[::-1].argmax(axis=0)
@@ -169,7 +169,7 @@ class LongColumn:
         return np.count_nonzero(~np.isnan(self.values)) / max(cells, 1)
 
     def counts(self) -> Counts:
-        """How many cells have a value, by date and by asset."""
+        """How many asset-dates have a value, by date and by asset."""
         row = self.listings.row
         column = self.listings.column
         known = ~np.isnan(self.values)

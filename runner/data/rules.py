@@ -159,7 +159,7 @@ def _without_values(market: Market) -> list[str]:
         if name not in market.fields or any_value(market.fields.columns[name]):
             continue
         lines.append(
-            f"data: {name}: no cell (date x asset) has a value; "
+            f"data: {name}: no asset-date has a value; "
             f"data.columns.{name}=COLUMN reads another column, data.assets=[...] other assets"
         )
     return lines

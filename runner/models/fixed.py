@@ -81,7 +81,7 @@ class Fixed(Model):
         y = panel.y[rows][use]
         forecast = self._forecast(panel, rows)[use]
         if not len(y):
-            raise DataError("model: no cell of these rows has a target and every feature")
+            raise DataError("model: no observation of these rows has a target and every feature")
         r2 = r2_against(y, forecast, y.mean())
         if np.isnan(r2):
             raise EstimationError(

@@ -73,7 +73,7 @@ class Regression(RegressionSettings, Model):
         asset and a logit contain it too.
         """
         if panel.back:
-            return "the target is fitted in another unit than it is judged in"
+            return "the model is fitted on another scale of the target than it is scored on"
         if self.by == "date":
             return "a regression by date has no constant of the asset"
         if self.weights is not None:

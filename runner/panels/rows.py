@@ -156,7 +156,7 @@ def _refuse_empty(panel: Panel) -> None:
     account = [line for line in panel.dropped if not line.what.startswith("source")]
     reasons = listed(f"{line.reason} ({line.rows})" for line in account)
     dates = span(panel.dates)
-    raise DataError(f"panel: no cell has a target and every feature on {dates}: {reasons}")
+    raise DataError(f"panel: no observation has a target and every feature on {dates}: {reasons}")
 
 
 def digest_of(panel: Panel) -> str:

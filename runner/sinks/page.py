@@ -248,7 +248,7 @@ def _model(node: object) -> str:
     if "estimator" not in settings:
         return _named(node)
     by = settings.get("by")
-    cells = f"by {by}" if by else "pooled over all cells"
+    cells = f"by {by}" if by else "pooled over all assets and dates"
     text = f"{settings['estimator']}, {cells}"
     for effect in settings.get("effects") or ():
         text += f", {effect} fixed effects"

@@ -140,7 +140,7 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     table = central(fit)
     scope_of_fold = table["scope"].iloc[0]
     if scope_of_fold != scope:
-        raise DataError("only one unit could be estimated, which is no mean")
+        raise DataError("only one regression could be estimated: there is no mean")
     if scope == "mean":
         is_unit = fit.coefficients["scope"].isin(["asset", "group"])
         each = fit.coefficients[is_unit]

@@ -405,7 +405,7 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     level_in_percent = 100.0 * level
     level_text = f"at {level_in_percent:g} %"
     if tested.empty:
-        return ["No style: no unit has tests of both loadings."]
+        return ["No style: no asset has tests of both loadings."]
     if len(tested) == 1:
         row = tested.iloc[0]
         name = style_name(row["size"], row["value"])

@@ -417,7 +417,7 @@ def _r2_text(row: Any) -> str:
     r2 = number(row.r2)
     adjusted = number(row.r2_adj)
     chance = number(row.r2_by_chance, 2)
-    details = f"adjusted {adjusted}; {units}; independent cells give {chance}"
+    details = f"adjusted {adjusted}; {units}; independent observations give {chance}"
     return f"mean R2 per {row.over} {r2} ({details})"
 
 

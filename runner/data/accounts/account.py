@@ -179,7 +179,7 @@ def _dates(market: Market) -> str:
 
 
 def _coverage(market: Market, known: Column) -> str:
-    """How many cells have a value, and how many assets have all."""
+    """How many asset-dates have a value, and how many assets have all."""
     T = len(market.dates)
     N = len(market.assets)
     counts = known.counts()

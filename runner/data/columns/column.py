@@ -91,7 +91,7 @@ class Column(Protocol):
         ...
 
     def counts(self) -> Counts:
-        """How many cells have a value, by date and by asset."""
+        """How many asset-dates have a value, by date and by asset."""
         ...
 
     def rows_of_assets(self, dates: slice) -> np.ndarray:

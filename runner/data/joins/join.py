@@ -429,7 +429,7 @@ def _note(
     for part in values.values():
         cells += part.size
         known += int((~np.isnan(part)).sum())
-    coverage = f"{known:,} of {cells:,} cells have a value"
+    coverage = f"{known:,} of {cells:,} asset-dates have a value"
     parts = "; ".join([*rows.words, *words, coverage])
     table = f"{rows.where} ({shown(settings.path)})"
     return f"{table}: {listed(names)}; {parts}."

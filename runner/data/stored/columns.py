@@ -200,7 +200,7 @@ class StoredColumn:
         return self._counts.total / max(self.listings.cells, 1)
 
     def counts(self) -> Counts:
-        """How many cells have a value, by date and by asset."""
+        """How many asset-dates have a value, by date and by asset."""
         return self._counts
 
     @cached_property

@@ -291,7 +291,7 @@ def _words(
     several = ""
     U = len(curves)
     if U > 1:
-        several = f" on average over {U:,} units"
+        several = f" on average over {U:,} regressions"
     least, one_se = _positions(curves).values()
     penalty = number(metrics["penalty_min"])
     kept = _kept(model, curves, terms, least)
@@ -334,7 +334,7 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
             continue
         where = ""
         if U > 1:
-            where = f" in {units:,} of {U:,} units"
+            where = f" in {units:,} of {U:,} regressions"
         sentence = f"The smallest error{where} is at {end}."
         sentences.append(sentence)
     return sentences

@@ -42,7 +42,7 @@ def last_window(panel: Panel, rows: np.ndarray, length: int) -> np.ndarray:
     has_cell = panel.valid[rows].any(axis=1)
     known = rows[has_cell]
     if not len(known):
-        raise DataError("model: no cell of these rows has a target and every feature")
+        raise DataError("model: no observation of these rows has a target and every feature")
     if panel.sessions is not None:
         session = panel.sessions[known]
         own_session = session == session[-1]

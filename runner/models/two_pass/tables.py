@@ -39,7 +39,7 @@ PRICING = [
 PRICING += ["ci_low", "ci_high"]
 JOINT = {
     "shanken": "pricing error = 0 in every asset (Shanken 1985)",
-    "fama_macbeth": "pricing error = 0 in every asset (betas taken as known)",
+    "fama_macbeth": "pricing error = 0 in every asset (betas treated as known)",
     "gmm": "pricing error = 0 in every asset (J of GMM)",
 }
 
@@ -164,7 +164,7 @@ def _explained(r2: float, assets: int) -> str:
     over = f"over {assets_text}"
     if r2 < 0.0:
         return (
-            "Mean returns are further from what the betas imply than from their own mean "
+            "The betas explain mean returns worse than their own mean does "
             f"(R2 {number(r2)} {over})"
         )
     share = percent(r2)

@@ -340,6 +340,6 @@ class TwoPass(Model):
             else "from the standard deviation across dates, ddof 1"
         )
         if self.cov == "fama_macbeth":
-            return f"Fama-MacBeth ({serial}), betas taken as known, t(dates-1)"
+            return f"Fama-MacBeth ({serial}), betas treated as known, t(dates-1)"
         correction = f"Shanken's (1992) correction, c = {number(c)}"
         return f"Fama-MacBeth ({serial}) with {correction}, t(dates-1)"

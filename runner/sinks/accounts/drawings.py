@@ -145,7 +145,7 @@ def returns(account: Account) -> Any:
     total = int(values_counted)
     last = table["high"].iloc[-1]
     reach = percent(float(last))
-    note = f"{total:,} returns of a row, logarithmic scale; outer bars: ± {reach} and all beyond"
+    note = f"{total:,} returns per row, logarithmic scale; outer bars: ± {reach} and all beyond"
     tall = 2.4
     figure = figure_of(TOP + tall + 0.55, "Returns", note)
     axes = axes_across(figure, TOP, tall, LEFT)
@@ -155,7 +155,7 @@ def returns(account: Account) -> Any:
     axes.bar(low, counts, width, align="edge", color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0.0, **AXIS_LINE)
     axes.set_xlim(low[0], high[-1])
-    axes.set_xlabel("return of a row, per cent")
+    axes.set_xlabel("return per row, per cent")
     axes.set_ylabel("returns")
     axes.set_ylim(bottom=0.7)
     formatter = FuncFormatter(_whole)

@@ -87,18 +87,18 @@ class ByUnit:
         sentences = []
         if self.term == CONSTANT:
             sentences.append(
-                f"const is in units of the target, per row{self.unit_of_time}; "
+                f"const is in the scale of the target, per row{self.unit_of_time}; "
                 "it is an alpha where every regressor is a return."
             )
         if self.untrusted:
             jobs = ", ".join(str(job) for job in self.untrusted)
             sentences.append(
-                f"{self.term} by unit: no stars in jobs {jobs}, whose errors take overlapping "
-                "targets, or the assets of a date, as independent."
+                f"{self.term} by asset or group: no stars in jobs {jobs}, whose standard "
+                "errors treat overlapping targets, or the assets of a date, as independent."
             )
         tested = self.estimates.dropna(subset="p_holm")
         if tested.empty:
-            sentences.append(f"{self.term} by unit: no p-value that can be judged.")
+            sentences.append(f"{self.term} by asset or group: no p-value that can be judged.")
             return sentences
         unadjusted = tested["p_value"] < LEVEL
         low = int(unadjusted.sum())
@@ -110,7 +110,7 @@ class ByUnit:
         have = "has" if low == 1 else "have"
         survive = "survives" if left == 1 else "survive"
         sentences.append(
-            f"{self.term} by unit: of {tests} (units x jobs) {low} "
+            f"{self.term} by asset or group: of {tests} (regressions x jobs) {low} "
             f"{have} p below {LEVEL:g} unadjusted{chance}; "
             f"{left} {survive} Holm over all of them, which the stars are of."
         )

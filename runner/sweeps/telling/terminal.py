@@ -108,7 +108,10 @@ def _show_units(
         return
     jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
     texts = units.texts(jobs)
-    _title(console, f"{units.term} by unit (t in brackets; stars by p-values adjusted by Holm)")
+    _title(
+        console,
+        f"{units.term} by asset or group (t in brackets; stars by p-values adjusted by Holm)",
+    )
     table = Sheet((str(name), name == "unit") for name in texts)
     for row in texts.head(MOST_ROWS).itertuples(index=False):
         table.add_line(map(str, row))

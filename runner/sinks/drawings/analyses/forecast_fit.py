@@ -26,7 +26,7 @@ def forecast_fit(table: pd.DataFrame) -> Any:
     has_unit = past["unit"] != "all"
     parts = past[has_unit]
     units = parts.dropna(subset="r2_adj")
-    note = "forecasts standardised by past moments; zero is what independent cells give on average"
+    note = "forecasts standardised by past moments; independent observations give zero on average"
     figure = figure_of(4.15, "Adjusted R2 of the target on the forecast", note)
     left = axes_at(figure, 0.75, 1.1, 4.5, 2.6)
     right = axes_at(figure, 6.0, 1.1, 2.8, 2.6)

@@ -83,6 +83,7 @@ STREAMED = [
     "pooled, Driscoll-Kraay",
     "pooled, dummies",
     "ridge",
+    "lasso",
 ]
 
 

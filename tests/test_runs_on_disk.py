@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from conftest import Outcome, call_cli, run_cli
 
+from runner.errors import DataError
+from runner.experiment import shared_work
 from runner.panels.blocks import dividing
 from runner.panels.numbers import stored
 
@@ -160,3 +162,33 @@ def test_a_feature_whose_code_has_changed_is_computed_anew(firms: Path, tmp_path
         assert done.code == 0, done.err
         slopes.append(done.table("coefficients").set_index("term").loc["mine", "estimate"])
     np.testing.assert_allclose(slopes[0], 20 * slopes[1], rtol=1e-9)
+
+
+AT_ONCE = {
+    "effects": ("model=pooled", "model.cov=nonrobust", "model.clusters=[]", "model.effects=[date]"),
+    "logit": ("model=pooled", "model.estimator=logit", "model.cov=nonrobust", "model.clusters=[]"),
+    "boosting": ("model=boosting",),
+    "rolling": ("model=rolling",),
+}
+
+
+@pytest.mark.parametrize("name", [*AT_ONCE, "ridge"])
+def test_a_model_of_all_rows_that_do_not_fit_is_refused_before_blocks_are_made(
+    firms: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached(*_: object) -> None:
+        raise DataError("blocks are made")
+
+    monkeypatch.setattr(shared_work, "build_in_blocks", reached)
+    monkeypatch.setattr("runner.compute.memory.available", lambda: 10_000)
+    model = AT_ONCE.get(name, ("model=ridge_pooled",))
+    words = (*DATA, *FEATURES, "target=forward_return", "data.on_disk=true", "audit=off")
+    done = call_cli(firms, "experiment=none", *words, *model, "validation=none")
+    assert done.code == 2, done.err
+    [line] = done.errors
+    if name == "ridge":
+        assert "blocks are made" in line
+        return
+    assert line.startswith("error: model: it needs ")
+    assert "rows x 3 features" in line or "90 dates x 59 assets x 3 features" in line
+    assert "GB, there are 0.0 GB; allowed: what fits, with a model that reads some dates" in line

@@ -21,6 +21,7 @@ from runner.features.asked import KEYS, by_settings, together
 from runner.panels.blocks.building import build_in_blocks
 from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
+from runner.panels.memory import refuse_model
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
@@ -202,12 +203,28 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
         return build_panel(
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )
+    _refuse_too_large(experiment, market, recipe)
     # files of an earlier run are those of the same code, a feature of a user's own included
     code = code_version(tuple(experiment.settings.allow))
     home = market_on_disk / PANELS / digest([*_panel_settings(experiment, market), code])
     settings = experiment.settings
     with executor_of(settings.executor, settings.allow) as executor:
         return build_in_blocks(market, recipe, home, executor)
+
+
+def _refuse_too_large(experiment: Experiment, market: Market, recipe: Recipe) -> None:
+    """Whether what the model needs of a panel on disk at once fits into memory.
+
+    Raises:
+        DataError: it does not.
+    """
+    model = experiment.model
+    if model.reads == "parts":
+        return
+    used = len(model.uses(list(recipe.features)))
+    shape = (len(market.dates), len(market.assets))
+    listed = market.fields.listed or 0
+    refuse_model(listed, recipe.layout.row_bytes, shape, used, model.reads == "cells")
 
 
 def _panel_settings(experiment: Experiment, market: Market) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,11 @@ class Boosting(Model):
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def reads(self) -> Literal["parts", "rows", "cells"]:
+        """Trees are grown on all rows."""
+        return "rows"
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """No LightGBM, no feature."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,8 @@ class Model:
 
     Attributes:
         weight_field: the field of the data that weighs the rows; None where all count the same.
+        reads: what of a panel it needs in memory at once: `parts`, some dates; `rows`, all rows;
+            `cells`, arrays of every date and asset.
         takes_targets: whether predictions of a row need targets of that row, as those by principal
             components of the targets do: they explain, and forecast nothing.
     """
@@ -32,6 +34,10 @@ class Model:
     @property
     def weight_field(self) -> str | None:
         return None
+
+    @property
+    def reads(self) -> Literal["parts", "rows", "cells"]:
+        return "cells"
 
     @property
     def takes_targets(self) -> bool:

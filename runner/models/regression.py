@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -37,6 +37,13 @@ class Regression(RegressionSettings, Model):
     def weight_field(self) -> str | None:
         """The field of the data that weighs the rows, None where none does."""
         return None if self.weights == "inverse_variance" else self.weights
+
+    @property
+    def reads(self) -> Literal["parts", "rows", "cells"]:
+        """Sums over rows need some dates at a time; a logit goes over all rows again and again."""
+        if self.absorbed or self.components or self.weights == "inverse_variance":
+            return "cells"
+        return "rows" if self.estimator == "logit" else "parts"
 
     @property
     def takes_targets(self) -> bool:

@@ -89,3 +89,33 @@ def refuse_rows(rows: int, row_bytes: int) -> None:
     refuse_beyond(need, takes, "fewer assets (data.assets), dates (data.start) or features")
     if need >= TOLD:
         note(takes)
+
+
+def refuse_model(
+    rows: int, row_bytes: int, shape: tuple[int, int], features: int, every_cell: bool
+) -> None:
+    """Say what a model takes that needs all rows of a panel on disk at once.
+
+    Args:
+        rows: that are listed; shape: dates and assets.
+        every_cell: whether it takes arrays of every date and asset.
+
+    Raises:
+        DataError: there is less.
+    """
+    dates, assets = shape
+    array = NUMBER * dates * assets
+    need = rows * row_bytes + array
+    size = f"all {rows:,} rows"
+    if every_cell:
+        need = array * (features + 1)
+        size = f"every cell of {dates:,} dates x {assets:,} assets"
+    takes = (
+        f"model: it needs {size} x {features} features in memory at once (data.on_disk), "
+        f"{need / GIGABYTE:.1f} GB"
+    )
+    others = (
+        "a model that reads some dates at a time (pooled or by date, without effects; penalised)"
+    )
+    smaller = f"{others}, or fewer assets (data.assets), dates (data.start) or features"
+    refuse_beyond(need, takes, smaller)

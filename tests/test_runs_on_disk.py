@@ -164,6 +164,21 @@ def test_a_feature_whose_code_has_changed_is_computed_anew(firms: Path, tmp_path
     np.testing.assert_allclose(slopes[0], 20 * slopes[1], rtol=1e-9)
 
 
+def test_own_rows_of_a_panel_that_steps_left_cells_out_of_are_refused(firms: Path) -> None:
+    words = [*DATA, *FEATURES, *SETTINGS["some regressors, common rows"], "report=tables"]
+    words.append("preprocess=[{_target_: runner.preprocessing.universe, by: size, low: 4.5}]")
+    expected = ran(firms, *words, "data.on_disk=false")
+    done = ran(firms, *words, "data.on_disk=true")
+    for table in ("coefficients", "dropped"):
+        assert (done.directory / f"{table}.csv").read_text() == (
+            expected.directory / f"{table}.csv"
+        ).read_text()
+    refused = call_cli(firms, "experiment=none", *words, "data.on_disk=true", "model.rows=own")
+    assert refused.code == 2
+    [line] = refused.errors
+    assert "steps that leave cells out" in line and "model.rows=common" in line
+
+
 AT_ONCE = {
     "effects": ("model=pooled", "model.cov=nonrobust", "model.clusters=[]", "model.effects=[date]"),
     "logit": ("model=pooled", "model.estimator=logit", "model.cov=nonrobust", "model.clusters=[]"),

@@ -332,7 +332,7 @@ class Panel:
         """
         from runner.panels.numbers.own_rows import own_rows
 
-        if any(line.what == "panel cell" for line in before):
+        if any(line.what == "asset-date" for line in before):
             raise DataError(LEFT_OUT)
         own, account = own_rows(cells, self.names, names, weights)
         of_target = [line for line in self.unknown if line.reason.startswith("target ")]

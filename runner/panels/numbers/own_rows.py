@@ -52,7 +52,7 @@ def own_rows(
         except OSError as error:
             line = f"panel: {str(path.parent)!r} cannot be written: {one_line(error)}"
             raise DataError(f"{line}; model.rows=common needs no further file") from error
-    account = [Dropped("panel cell", reason, count) for reason, count in reasons.items() if count]
+    account = [Dropped("asset-date", reason, count) for reason, count in reasons.items() if count]
     return replace(of_names, files=tuple(files)), account
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+ASSET_DATE = "asset-date"  # what a panel is made of, in the account of what was left out
 LEVEL = 0.05
 MOST_SAID = 500  # characters of the message of a library: some repeat the file
 MOST_VIF = 10.0

@@ -213,9 +213,7 @@ def test_rows_that_were_not_usable_are_said() -> None:
     assert report.folds.loc[0, "train_start"] == report.panel.dates[151]
     assert report.folds["unusable"].tolist() == [151] * 3
     assert report.folds["train_rows"].tolist() == [3 * rows for rows in (100, 163, 226)]
-    said = (
-        "152 of 400 dates are no rows of the folds: no asset has a target and every feature there."
-    )
+    said = "152 of 400 dates are in no fold: no asset has a target and every feature there."
     assert said in sections(report)["Out of sample"]
     with pytest.raises(DataError, match=r"rows counted: the 248 of 400 dates with a usable cell\)"):
         run(Composer().job([*words, "validation.first=300"]).experiment)

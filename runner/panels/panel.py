@@ -20,6 +20,7 @@ from runner.panels.numbers.cells import Cells, Cube, Stored
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
 from runner.targets import UNKNOWN, Unit
+from runner.text import ASSET_DATE
 
 
 class Unchanged(Enum):
@@ -332,7 +333,7 @@ class Panel:
         """
         from runner.panels.numbers.own_rows import own_rows
 
-        if any(line.what == "asset-date" for line in before):
+        if any(line.what == ASSET_DATE for line in before):
             raise DataError(LEFT_OUT)
         own, account = own_rows(cells, self.names, names, weights)
         of_target = [line for line in self.unknown if line.reason.startswith("target ")]

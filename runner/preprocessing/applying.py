@@ -14,7 +14,7 @@ from runner.preprocessing.cross_moments import adjacent
 from runner.preprocessing.labelled import Labelled
 from runner.preprocessing.steps import Cross, LeftOut
 from runner.preprocessing.traits import Traits, traits_of
-from runner.text import one_line
+from runner.text import ASSET_DATE, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,7 +243,7 @@ def _taken(
         keep &= ~lost
         for k in range(X.shape[2]):
             np.copyto(X[:, :, k], np.nan, where=lost)
-        return [("asset-date", result.reason, int(lost.sum()))]
+        return [(ASSET_DATE, result.reason, int(lost.sum()))]
     if not keep.all():
         if not result.flags.writeable:
             result = result.copy()

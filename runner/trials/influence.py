@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
     from runner.panels.units import Unit
 
+NO_BREAD = np.empty((0, 0))  # of a regression that is not made of shared moments
 CELLS = 4_000_000  # cells times terms held at a time while serial correlation is measured
 
 
@@ -156,18 +157,39 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
     by_asset = model.by == "asset" or "asset" in model.effects
     seen = np.zeros(len(rows), dtype=bool)
     of_units = []
-    for unit in units(panel, rows, model.by):
+    every_unit = units(panel, rows, model.by)
+    breads = _breads(panel, model, rows, every_unit)
+    for unit, bread in zip(every_unit, breads, strict=True):
         if unit.name not in estimated:
             continue
         b = fit.params[unit.assets[0]]
-        pool = _pool(panel, model, unit, b)
+        pool = _pool(panel, model, unit, b, bread)
         of_units.append(dates_of(pool, panel.horizon, by_asset))
         seen |= pool.cells_by_date > 0
     means = [np.mean(column, axis=0) for column in zip(*of_units, strict=True)]
     return Dates(*means), seen, ""
 
 
-def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray) -> AnyPool:
+def _breads(
+    panel: Panel, model: Regression, rows: np.ndarray, every_unit: Sequence[Unit]
+) -> list[np.ndarray]:
+    """(X'X)^-1 (k, k) of each unit, of the moments that its fit was made of; empty without."""
+    from runner.numerics.normal_equations import solve_moments
+
+    none = [NO_BREAD] * len(every_unit)
+    plain = model.estimator != "logit" and not model.effects and model.constant
+    if not plain or panel.cells.has_weights:
+        return none
+    owns = [unit.assets for unit in every_unit]
+    moments = panel.shared_moments(rows, model.regressors, model.by, owns)
+    if moments is None:
+        return none
+    solved = solve_moments(*moments)
+    breads = zip(solved.bread, solved.sound, strict=True)
+    return [bread if sound else NO_BREAD for bread, sound in breads]
+
+
+def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.ndarray) -> AnyPool:
     """The regression of a unit with its effects, as its robust errors see it."""
     from runner.estimators.estimation import columns_of
     from runner.estimators.fixed_effects import absorbed_by, kinds_of
@@ -179,15 +201,14 @@ def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray) -> AnyPool
     cells = panel.cells.of(every_row, unit.assets)
     columns = columns_of(panel, model.regressors)
     member = panel.dummies(model.regressors)[unit.assets]
-    none = np.empty((0, 0))
     if model.estimator != "logit" and not model.effects:
-        return pool_of(cells, columns, b, none, member)
+        return pool_of(cells, columns, b, bread, member)
     cube = cells.cube
     X = cube.columns(columns)
     y = cube.y
     use = cube.valid
     w = cube.weights
-    pool = Pool(X, y, use, b, none, w, member=member)
+    pool = Pool(X, y, use, b, bread, w, member=member)
     if model.estimator == "logit":
         from runner.estimators.logit import as_least_squares
 
@@ -209,7 +230,7 @@ def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
             of the assets, else that of the sums by date.
     """
 
-    bread = _bread(pool)
+    bread = pool.bread if len(pool.bread) else _bread(pool)
     T, _ = pool.shape
     k = len(pool.b)
     influences = np.zeros((T, k))

@@ -46,6 +46,7 @@ from runner.panels.numbers.usable import WEIGHT
 from runner.panels.panel import Panel
 from runner.progress import counted
 from runner.record.drafts import remove_left
+from runner.text import ASSET_DATE
 
 SOME = 500  # assets whose look-back is checked
 SAME = 1e-6  # how far running sums, as pandas takes them, may differ by where they begin
@@ -89,7 +90,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     reasons: Counter[str] = Counter()
     for of_block in made:
         reasons.update(of_block.unknown)
-    unknown = tuple(Dropped("asset-date", reason, n) for reason, n in reasons.items() if n)
+    unknown = tuple(Dropped(ASSET_DATE, reason, n) for reason, n in reasons.items() if n)
     return Panel(
         dates=dates,
         assets=market.assets,

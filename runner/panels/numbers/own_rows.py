@@ -19,7 +19,7 @@ from runner.panels.numbers.rowfiles import RowFile
 from runner.panels.numbers.stored import Stored
 from runner.panels.numbers.usable import usable_cells
 from runner.record.drafts import written_whole
-from runner.text import one_line
+from runner.text import ASSET_DATE, one_line
 
 DIGITS = 12  # of a digest of names
 
@@ -52,7 +52,7 @@ def own_rows(
         except OSError as error:
             line = f"panel: {str(path.parent)!r} cannot be written: {one_line(error)}"
             raise DataError(f"{line}; model.rows=common needs no further file") from error
-    account = [Dropped("asset-date", reason, count) for reason, count in reasons.items() if count]
+    account = [Dropped(ASSET_DATE, reason, count) for reason, count in reasons.items() if count]
     return replace(of_names, files=tuple(files)), account
 
 

@@ -15,6 +15,7 @@ from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
+from runner.text import ASSET_DATE
 
 # the column of weights, among the columns of a panel
 WEIGHT = "model.weights"
@@ -73,7 +74,7 @@ def usable_cells(
         valid = _usable_rows(cells, names, field, keep, by_rule, reasons)
     else:
         valid = _usable_of_all(cells, names, field, keep, by_rule, reasons)
-    account = [Dropped("asset-date", reason, count) for reason, count in reasons.items() if count]
+    account = [Dropped(ASSET_DATE, reason, count) for reason, count in reasons.items() if count]
     return replace(cells, valid=valid), tuple(account)
 
 
@@ -267,4 +268,4 @@ def outsiders(market: Market, inside: np.ndarray | None) -> list[Dropped]:
     if inside is None:
         return []
     cells = int(np.count_nonzero(~inside))
-    return [Dropped("asset-date", f"not in {market.members} on the date", cells)]
+    return [Dropped(ASSET_DATE, f"not in {market.members} on the date", cells)]

@@ -182,6 +182,7 @@ def test_own_rows_of_a_panel_that_steps_left_cells_out_of_are_refused(firms: Pat
 AT_ONCE = {
     "effects": ("model=pooled", "model.cov=nonrobust", "model.clusters=[]", "model.effects=[date]"),
     "logit": ("model=pooled", "model.estimator=logit", "model.cov=nonrobust", "model.clusters=[]"),
+    "weights": ("model=pooled", "model.weights=me", "data.columns.me=me"),
     "boosting": ("model=boosting",),
     "rolling": ("model=rolling",),
 }

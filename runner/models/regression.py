@@ -40,10 +40,11 @@ class Regression(RegressionSettings, Model):
 
     @property
     def reads(self) -> Literal["parts", "rows", "cells"]:
-        """Sums over rows need some dates at a time; a logit goes over all rows again and again."""
+        """Sums need some dates at a time; a logit goes over all rows, and so do weights of rows."""
         if self.absorbed or self.components or self.weights == "inverse_variance":
             return "cells"
-        return "rows" if self.estimator == "logit" else "parts"
+        of_rows = self.estimator == "logit" or self.weights is not None
+        return "rows" if of_rows else "parts"
 
     @property
     def takes_targets(self) -> bool:

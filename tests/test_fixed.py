@@ -97,7 +97,7 @@ def test_nothing_to_judge_is_said() -> None:
     y, X = random_arrays(1, 20, 2, 1)
     y[:5] = np.nan
     panel = panel_of(y, X)
-    with pytest.raises(DataError, match="no cell of these rows"):
+    with pytest.raises(DataError, match="no observation of these rows"):
         Fixed({"x0": 1.0}).fit(panel, np.arange(5))
     with pytest.raises(EstimationError, match="does not vary on 20 rows"):
         Fixed({"x0": 1.0}).fit(panel_of(np.full((10, 2), 0.1), X[:10]), np.arange(10))

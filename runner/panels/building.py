@@ -150,11 +150,9 @@ def _computed(
     return computed
 
 
-def _running_period(
-    market: Market, dates: pd.DatetimeIndex, own: slice | None
-) -> tuple[Dropped, ...]:
+def _running_period(market: Market, dates: pd.DatetimeIndex, own: slice) -> tuple[Dropped, ...]:
     """The account of a last week or month, not over, that a target by week or month left out."""
-    if own is not None:  # a stretch of rows, whatever periods they end
+    if own != EVERY:  # a stretch of rows, whatever periods they end
         return ()
     for frequency in get_args(Frequency):
         ends = period_ends(market.dates, frequency)

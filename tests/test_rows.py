@@ -194,7 +194,7 @@ def test_where_no_cell_is_usable_it_says_which_rows_were_asked_for() -> None:
     X[:, :, 1] = np.nan
     whole = panel_of(y, X)
     assert rows_of(whole, ["x0"], "own", None)[0].valid.all()
-    with pytest.raises(DataError, match="no cell has a target and every feature"):
+    with pytest.raises(DataError, match="no observation has a target and every feature"):
         rows_of(whole, ["x0"], "common", None)
 
 

@@ -1,7 +1,8 @@
 """Speed beside a peer or a plain way, at small sizes: a test fails where half of what it gains is lost.
 
 Both sides run in turn in this process, CPU seconds, the least of some rounds; where a ratio is short it is measured once more.
-The bounds are half of the ratios that a loaded machine of two cores had; `tests/benchmarks/README.md` has whole tables.
+The bounds are three fifths of the ratios that a loaded machine of two cores had: noise does not hide a half. Whole tables are in
+`tests/benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -75,14 +76,14 @@ def test_help_beside_the_import_of_hydra(tmp_path: Path) -> None:
     def called(words: list[str]) -> Work:
         return lambda: startup.timed(words, str(tmp_path))
 
-    check_faster(called(["-m", "runner", "--help"]), called(startup.HYDRA), 0.2)
+    check_faster(called(["-m", "runner", "--help"]), called(startup.HYDRA), 0.28)
 
 
 AGAINST = {  # task of the benchmark -> a peer that the tests have, and the least ratio
-    0: (engine.STATSMODELS, 1.0),
-    1: (engine.FAMA_MACBETH, 12.0),
-    2: (engine.POOLED_OLS, 12.0),
-    3: (engine.PANEL_OLS, 25.0),
+    0: (engine.STATSMODELS, 1.25),
+    1: (engine.FAMA_MACBETH, 15.0),
+    2: (engine.POOLED_OLS, 15.0),
+    3: (engine.PANEL_OLS, 30.0),
 }
 
 
@@ -120,7 +121,7 @@ def test_refits_beside_scikit_learn(panel: Panel) -> None:
             rows = fold.train
             Ridge(alpha=1.0).fit(panel.X[rows].reshape(-1, K), panel.y[rows].ravel())
 
-    check_faster(ours, loop, 1.8)
+    check_faster(ours, loop, 2.3)
 
 
 def test_refits_of_each_asset_beside_refits_without_shared_sums(panel: Panel) -> None:
@@ -137,7 +138,7 @@ def test_refits_of_each_asset_beside_refits_without_shared_sums(panel: Panel) ->
         for fold in folds:
             model.fit_to_forecast(panel, fold.train)
 
-    check_faster(ours, loop, 1.0)
+    check_faster(ours, loop, 1.2)
 
 
 def test_combinatorial_splits_beside_fits_one_by_one(panel: Panel) -> None:
@@ -155,7 +156,7 @@ def test_combinatorial_splits_beside_fits_one_by_one(panel: Panel) -> None:
         for fold in folds:
             model.predict(model.fit_to_forecast(panel, fold.train), panel.at(fold.test))
 
-    check_faster(ours, loop, 1.8)
+    check_faster(ours, loop, 2.3)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_ragged_panels_beside_linearmodels(months: Path) -> None:
     import peers
 
     check_faster(
-        lambda: from_file(months), lambda: peers.linearmodels_fama_macbeth(str(months)), 3.2
+        lambda: from_file(months), lambda: peers.linearmodels_fama_macbeth(str(months)), 4.5
     )
 
 
@@ -200,7 +201,7 @@ def test_ragged_panels_beside_plain_numpy(months: Path) -> None:
                 slopes.append(np.linalg.lstsq(X[start:stop][known], ahead[start:stop][known])[0])
         return np.mean(slopes, axis=0)
 
-    check_faster(lambda: from_file(months), plain, 0.35)
+    check_faster(lambda: from_file(months), plain, 0.43)
 
 
 def test_scores_of_a_ragged_panel_beside_pandas() -> None:
@@ -226,7 +227,7 @@ def test_scores_of_a_ragged_panel_beside_pandas() -> None:
             error = own["y"] - own["prediction"]
             1.0 - (error**2).sum() / ((own["y"] - own["benchmark"]) ** 2).sum()
 
-    check_faster(lambda: score(rows), loop, 0.45)
+    check_faster(lambda: score(rows), loop, 0.68)
 
 
 def test_a_sweep_beside_runs_one_by_one() -> None:
@@ -245,13 +246,13 @@ def test_a_sweep_beside_runs_one_by_one() -> None:
         for penalty in penalties:
             runner.run(*common, *model, f"model.penalty={penalty}")
 
-    check_faster(ours, loop, 0.45)
+    check_faster(ours, loop, 0.56)
 
 
 def test_the_leak_audit_costs_little() -> None:
     words = ["experiment=alpha_signals", "data=simulated", "data.assets=60", "report=tables"]
     check_faster(
-        lambda: runner.run(*words, "audit=tag"), lambda: runner.run(*words, "audit=off"), 0.3
+        lambda: runner.run(*words, "audit=tag"), lambda: runner.run(*words, "audit=off"), 0.38
     )
 
 
@@ -279,7 +280,7 @@ def test_a_market_on_disk_beside_one_in_memory(
         shutil.rmtree(tmp_path / "outputs", ignore_errors=True)  # the market is put on disk again
         runner.run(*words)
 
-    check_faster(ours, lambda: runner.run(*in_memory), 0.42)
+    check_faster(ours, lambda: runner.run(*in_memory), 0.54)
 
 
 def test_lasso_of_many_targets_beside_scikit_learn() -> None:
@@ -294,4 +295,4 @@ def test_lasso_of_many_targets_beside_scikit_learn() -> None:
     def loop() -> None:
         sparse.one_by_one(X, few, tol=1e-4)
 
-    check_faster(ours, loop, 0.24)
+    check_faster(ours, loop, 0.31)

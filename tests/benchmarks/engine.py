@@ -393,8 +393,14 @@ def speed(size: str) -> None:
             if not found:
                 print(f"| {task.name} | {peer.name} | | not installed | | | |", flush=True)
                 continue
-            side_by_side(task, peer, tiny, "tiny")
-            ours, theirs, gap = side_by_side(task, peer, panel, size)
+            try:
+                side_by_side(task, peer, tiny, "tiny")
+                ours, theirs, gap = side_by_side(task, peer, panel, size)
+            except Exception as error:  # a peer that cannot: the others go on
+                told = str(error).strip().splitlines() or [""]
+                failed = f"{type(error).__name__}: {told[0][:100]}"
+                print(f"| {task.name} | {peer.name} | | {failed} | | | |", flush=True)
+                continue
             a, b, scaled = median(ours), median(theirs), size == "large" and peer.some
             name = peer.name + (
                 f" ({peer.some} assets, scaled to {SIZES[size][0]})" if scaled else ""

@@ -342,6 +342,9 @@ def run(what: str, size: str, folder: Path, **more: str) -> dict[str, Any]:
     }
     words = [sys.executable, __file__, what, size, str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+    if done.returncode and what == "polars":  # the others go on
+        told = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        return {"seconds": float("inf"), "failure": told[-1][:100]}
     if done.returncode:
         raise SystemExit(f"{what}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
@@ -380,6 +383,9 @@ def main(size: str) -> None:
                 (one for *side, one in turns if side == [label, what]),
                 key=lambda one: one["seconds"],
             )
+            if "failure" in found:
+                print(f"| {label} | {found['failure']} |" + " |" * 7, flush=True)
+                continue
             by = " | ".join(f"{found['by'][name]:.3g}" for name in MODELS)
             gap = f"{found['gap']:.0e}" if "gap" in found else ""
             label += (

@@ -29,7 +29,7 @@ from runner.validation.splitters import Fold
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import engine
 import files
-import sparse
+import lasso
 
 Work = Callable[[], object]
 ROUNDS = 3
@@ -286,13 +286,13 @@ def test_a_market_on_disk_beside_one_in_memory(
 def test_lasso_of_many_targets_beside_scikit_learn() -> None:
     from runner.estimators.penalised.cross_validated import choose
 
-    X, y, last = sparse.window(sparse.returns(None), 60)
+    X, y, last = lasso.window(lasso.returns(None), 60)
     few = y[:4]  # of 293
 
     def ours() -> None:
-        choose(X, y, last, sparse.folds(), sparse.PENALTIES)
+        choose(X, y, last, lasso.folds(), lasso.PENALTIES)
 
     def loop() -> None:
-        sparse.one_by_one(X, few, tol=1e-4)
+        lasso.one_by_one(X, few, tol=1e-4)
 
     check_faster(ours, loop, 0.31)

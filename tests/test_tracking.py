@@ -108,7 +108,7 @@ def test_tags_and_dataset_say_what_was_run(logged) -> None:
     _, _, run = logged
     assert {"kind", "model", "validation", "fingerprint", "code"} <= set(run.data.tags)
     assert run.data.tags["kind"] == "explanatory"
-    assert "The model's out-of-sample squared error" in run.data.tags["mlflow.note.content"]
+    assert "Out-of-sample R2 is" in run.data.tags["mlflow.note.content"]
     [dataset] = run.inputs.dataset_inputs
     assert dataset.dataset.digest == run.data.tags["fingerprint"]
     if (ROOT / ".git").exists():

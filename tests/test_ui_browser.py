@@ -623,9 +623,7 @@ def test_a_single_run_stands_among_the_newest_with_what_was_chosen(
     visit.open(run_link(Store(), single.info.run_id, plugged_in=True))
     for look in ("first", "reload", "back"):
         expect(visit.page.get_by_role("heading", name=single.info.run_name)).to_be_visible()
-        expect(
-            visit.page.get_by_text("The model's out-of-sample squared error").first
-        ).to_be_visible()
+        expect(visit.page.get_by_text("Out-of-sample R2 is").first).to_be_visible()
         assert visit.page.get_by_placeholder("Ask a question").count() == 0
         visit.shoot(f"single_{look}")
         if look == "first":

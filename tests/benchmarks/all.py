@@ -68,7 +68,7 @@ TABLES = {
         "The volatility table, large", "vol_table.py large", "vol_table.py tiny", True
     ),
     "audit": Table("The leak audit", "audit.py", "audit.py"),
-    "sparse": Table("A LASSO per asset and minute", "sparse.py", "sparse.py"),
+    "lasso": Table("A LASSO per asset and minute", "lasso.py", "lasso.py"),
 }
 
 

@@ -1,6 +1,6 @@
 """What a LASSO per asset and row costs: many targets on one design, beside scikit-learn's LassoCV one by one.
 
-python tests/benchmarks/sparse.py [FILE]
+python tests/benchmarks/lasso.py [FILE]
 
 Three lags of 293 assets are 879 candidates, with 30 rows and the same five folds and 100 penalties for both, in one
 process on one thread. FILE is a parquet of minute bars (columns day, Time, Ticker, ret); without it returns are

@@ -24,7 +24,7 @@ from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 from runner.panels.numbers.cells import Stored
 from runner.panels.panel import Panel
 from runner.panels.spells import of_owners
-from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
+from runner.panels.units import ASSET, DATE, cluster_key, units
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -83,7 +83,13 @@ def design(
     panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool
 ) -> np.ndarray:
     """Regressors (n, k) of these cells, the constant first and dummies last."""
-    X = panel.cells.taken_at(t, i).X
+    return _design_of(panel.cells.taken_at(t, i).X, i, panel, names, constant)
+
+
+def _design_of(
+    X: np.ndarray, i: np.ndarray, panel: Panel, names: list[str] | None, constant: bool
+) -> np.ndarray:
+    """The same of cells whose features X (n, K) are at hand."""
     if names is not None:
         X = X[:, columns_of(panel, names)]
     member = panel.dummies(names)
@@ -162,7 +168,7 @@ def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: 
     estimates.n[u] = len(t)
     taken = panel.cells.taken_at(t, i)
     weights = taken.weights
-    X = design(panel, t, i, model.regressors, model.constant)
+    X = _design_of(taken.X, i, panel, model.regressors, model.constant)
     y = taken.y
     terms = model.terms(panel.names)
     try:
@@ -275,7 +281,7 @@ def robust(
     Without a covariance there are no estimates, but the reason.
     """
     terms = model.terms(panel.names)
-    lags = _lags(estimates.units[u], model, panel) if model.lagged else 0
+    lags = _lags(estimates, u, model, panel) if model.lagged else 0
     try:
         estimated = covariance(lags)
     except NotEstimable as error:
@@ -296,11 +302,14 @@ def robust(
             estimates.f_p[u] = overall.p_value
 
 
-def _lags(unit: Unit, model: RegressionSettings, panel: Panel) -> int:
-    """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
+def _lags(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel) -> int:
+    """Lags of the covariance: those of the settings, or by the rule for the dates of unit u."""
     if model.cov_lags is not None:
         return model.cov_lags
-    if len(unit.assets) < len(panel.assets):
+    unit = estimates.units[u]
+    if len(unit.assets) == 1:
+        dates = int(estimates.n[u])
+    elif len(unit.assets) < len(panel.assets):
         t, _ = unit.cells(panel)
         dates = len(np.unique(t))
     else:

@@ -53,11 +53,10 @@ def price_every_asset(
         names: of the regressors.
         missing: assets without estimates.
     """
-    valid = panel.valid[rows]
-    complete = valid.all(axis=1)
+    usable = panel.usable_by_date[rows]
+    complete = usable == len(panel.assets)
     dates = int(complete.sum())
-    has_cell = valid.any(axis=1)
-    dates_with_some = int(has_cell.sum())
+    dates_with_some = int(np.count_nonzero(usable))
     try:
         result = _test_every_asset(panel, rows[complete], names, missing)
     except NotEstimable as error:

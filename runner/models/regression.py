@@ -16,6 +16,7 @@ from runner.estimators.settings import (
     component_names,
 )
 from runner.models.model import Model, chosen_of
+from runner.numerics.moments import products_summed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,7 +242,7 @@ class Regression(RegressionSettings, Model):
         values = panel.cells.lines(columns, slopes[:, :K])
         if self.with_constant or member.size:
             constant = fit.params[:, 0] if self.with_constant else 0.0
-            values += constant + np.einsum("nl,nl->n", member, slopes[:, K:])
+            values += constant + products_summed(member, slopes[:, K:])
         if fit.asset_effects is not None:
             values += fit.asset_effects
         for name, effects in fit.label_effects.items():

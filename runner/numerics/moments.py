@@ -411,3 +411,13 @@ def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
     target = point.shape[2] - 1
     positions = [target] * L
     return np.insert(point, positions, 0.0, axis=2)
+
+
+def products_summed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sums (..., n) of left (..., n, k) times right (n, k) over k; zero where k is zero.
+
+    Of axes without length `numpy.einsum` (2.4) may give what the memory held before.
+    """
+    if not left.shape[-1]:
+        return np.zeros(left.shape[:-1])
+    return np.asarray(np.einsum("...nk,nk->...n", left, right))

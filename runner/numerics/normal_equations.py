@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runner.numerics.least_squares import LARGEST
+from runner.numerics.moments import products_summed
 from runner.numerics.variation import near_rounding
 
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as
@@ -77,7 +78,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     rxy = np.where(sound_rows, with_target, 0.0)
     inverse = np.linalg.inv(Rxx)
     beta = np.einsum("ujl,ul->uj", inverse, rxy)
-    explained_share = np.einsum("uj,uj->u", beta, rxy)
+    explained_share = products_summed(beta, rxy)
     unexplained = 1.0 - explained_share
     sound &= unexplained > UNEXPLAINED
     sound_rows = sound[:, None]
@@ -87,7 +88,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     slopes = beta * (y_scale / x_scale)
     mean = np.where(sound_rows, mean, 0.0) + point
     x_mean = mean[:, :K]
-    explained = np.einsum("uj,uj->u", slopes, x_mean)
+    explained = products_summed(slopes, x_mean)
     constant = mean[:, K] - explained
     tss = scale[:, K] ** 2
     ssr = tss * unexplained
@@ -182,7 +183,7 @@ def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.nda
     k = K + 1
     bread = np.empty((U, k, k))
     across = -np.einsum("ujl,ul->uj", inner, mean)
-    of_means = np.einsum("uj,uj->u", across, mean)
+    of_means = products_summed(across, mean)
     bread[:, 0, 0] = 1.0 / n - of_means
     bread[:, 0, 1:] = across
     bread[:, 1:, 0] = across

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from runner.numerics.least_squares import LARGEST
+from runner.numerics.moments import products_summed
 from runner.numerics.variation import near_rounding
 
 # Rounding of moments grows by the inverse of (variation kept after centring) x (conditioning of the
@@ -62,7 +63,7 @@ def ridge_of_units(
         added = penalty / rows * np.ones(K)
     b = _penalised_slopes(XX, Xy, added, sound)
     tss = variation[:, K]
-    with_target = np.einsum("uk,uk->u", b, Xy)
+    with_target = products_summed(b, Xy)
     explained = 2.0 * with_target
     fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
     left_by_all = 1.0 - explained
@@ -73,7 +74,7 @@ def ridge_of_units(
     scaled = b * y_length
     slopes = scaled / x_length
     x_centre = centre[:, :K]
-    of_means = np.einsum("uk,uk->u", slopes, x_centre)
+    of_means = products_summed(slopes, x_centre)
     constant = centre[:, K] - of_means
     estimates = np.column_stack([constant, slopes])
     return estimates, ssr, tss, sound

@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.errors import EstimationError
 from runner.models.model import Model
+from runner.numerics.moments import products_summed
 from runner.numerics.variation import flat
 from runner.schema.settings import Rows, Share
 
@@ -76,7 +77,7 @@ class Rolling(Model):
         """Forecasts (T, N) by the estimates of the last window, NaN where a feature is missing."""
         constant = fit.params[:, 0]
         slopes = fit.params[:, 1:]
-        return np.asarray(constant + np.einsum("tnk,nk->tn", panel.X, slopes))
+        return np.asarray(constant + products_summed(panel.X, slopes))
 
     def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
         """Forecasts (len(test), N), each by the window before its row.
@@ -95,7 +96,7 @@ class Rolling(Model):
             use = complete & is_known.all(axis=1)
             constant, slopes = least_squares(X[use], y[use])
             forecasts = np.full(len(y), np.nan)
-            explained = np.einsum("nk,nk->n", x_next[use], slopes)
+            explained = products_summed(x_next[use], slopes)
             forecasts[use] = constant + explained
             return forecasts
 
@@ -138,5 +139,5 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         target = about[rest][:, :, None]
         b[rest] = np.matmul(pseudo_inverse, target)[:, :, 0]
     slopes = b / scale
-    constants = y_mean - np.einsum("nk,nk->n", x_mean, slopes)
+    constants = y_mean - products_summed(x_mean, slopes)
     return constants, slopes

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner.numerics.moments import moments, shift_of
+from runner.numerics.moments import moments, products_summed, shift_of
 from runner.numerics.variation import few_values
 from runner.panels.numbers.selections import (
     Numbers,
@@ -215,7 +215,7 @@ class Cube:
         X = self.columns(columns)
         if are_alike(slopes):
             return np.asarray(X @ slopes[0])  # one line for all assets is one product
-        return np.einsum("tnk,nk->tn", X, slopes)
+        return products_summed(X, slopes)
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
         """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""

@@ -33,8 +33,8 @@ from runner.panels.rows import digest_of, rows_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
 from runner.targets import forward_return, same_period_return
+from runner.validation.benchmark import train_means
 from runner.validation.folds import shared_by
-from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
 
 SMALL = settings(

@@ -41,8 +41,8 @@ from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
 from runner.progress import reading
 from runner.targets import forward_return
+from runner.validation.benchmark import train_means
 from runner.validation.folds import shared_by
-from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
 
 # what a file has, and how many dates are read at a time, divide each other nowhere

@@ -23,6 +23,7 @@ from runner.models.regression import Regression
 from runner.schema.settings import parse_span
 from runner.sinks.canvas import style
 from runner.sinks.drawings.folds import LABELS, _parts, _ticks, folds
+from runner.validation.benchmark import TrainingMeans
 from runner.validation.cross_validation import Combinatorial, KFold
 from runner.validation.folds import ahead, behind, runs, steps
 from runner.validation.splitters import Fold, HoldOut, NoValidation, WalkForward
@@ -257,8 +258,9 @@ def test_a_model_does_not_see_what_is_left_out() -> None:
     for fold in Combinatorial(5, 2, embargo=2, holdout=9).split(panel.dates, 3):
         changed = y.copy()
         changed[np.setdiff1d(np.arange(90), fold.train)] += 1e3
-        before = _forecast_fold(model, panel, fold)
-        after = _forecast_fold(model, replace(panel, y=changed), fold)
+        other = replace(panel, y=changed)
+        before = _forecast_fold(model, panel, fold, TrainingMeans(panel))
+        after = _forecast_fold(model, other, fold, TrainingMeans(other))
         for column in ("prediction", "benchmark"):
             np.testing.assert_array_equal(before[column], after[column])
         expected = np.ones(27) if fold.path is None else np.repeat(fold.path, 3)

@@ -46,8 +46,8 @@ from runner.targets import (
     up,
 )
 from runner.trials.influence import influence
+from runner.validation.benchmark import train_means
 from runner.validation.folds import shared_by
-from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
 
 T, N, K = 90, 40, 3

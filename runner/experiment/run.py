@@ -29,8 +29,9 @@ from runner.record.secrets import without_secrets
 from runner.record.version import code_version
 from runner.text import one_line
 from runner.trials.influence import influence
+from runner.validation.benchmark import TrainingMeans
 from runner.validation.folds import forecastable
-from runner.validation.scores import score, train_means
+from runner.validation.scores import score
 from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
 
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
@@ -232,8 +233,9 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     forecasts = 0
     most = sum(int(panel.usable_by_date[fold.test].sum()) for fold in tested)
     columns = {name: np.empty(most, dtype) for name, dtype in FORECASTS.items()}
+    means = TrainingMeans(panel)
     for number, fold in enumerate(tracked(tested, "folds forecast")):
-        of_fold = _forecast_fold(model, panel, fold)
+        of_fold = _forecast_fold(model, panel, fold, means)
         rows = slice(forecasts, forecasts + len(of_fold["y"]))
         for name, values in of_fold.items():
             columns[name][rows] = values
@@ -249,7 +251,9 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     return pd.DataFrame({**kept, **of_dates}, columns=PREDICTIONS, copy=False)
 
 
-def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> dict[str, np.ndarray]:
+def _forecast_fold(
+    model: Model, panel: Panel, fold: Fold, means: TrainingMeans
+) -> dict[str, np.ndarray]:
     """Test cells of one fold with a target and a prediction, without the column of the fold.
 
     Columns (n,); of date and asset their positions in the panel.
@@ -275,14 +279,13 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> dict[str, np.ndarr
         path = np.ones(len(row), dtype=np.int16)
     else:
         path = fold.path[position].astype(np.int16)
-    means = train_means(panel, fold.train)
     return {
         "date": row,
         "asset": asset,
         "path": path,
         "y": panel.scored_at(row, asset),
         "prediction": forecasts[position, asset],
-        "benchmark": means[asset],
+        "benchmark": means.of(fold.train)[asset],
     }
 
 

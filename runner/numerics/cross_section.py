@@ -40,6 +40,65 @@ class Average(NamedTuple):
     dates: int = 0
 
 
+class Dates(NamedTuple):
+    """Rows by date.
+
+    Attributes:
+        order: what puts rows in order of date; all of them where they are in it.
+        begins: (D,) positions of the first row of each date that has rows, in that order.
+        rows: (D,) how many it has.
+        number: (D,) of the date.
+    """
+
+    order: slice | np.ndarray
+    begins: np.ndarray
+    rows: np.ndarray
+    number: np.ndarray
+
+    @classmethod
+    def of(cls, date: np.ndarray) -> Dates:
+        """The dates of rows, given the number (n,) of the date of each."""
+        order: slice | np.ndarray = slice(None)
+        if (date[1:] < date[:-1]).any():
+            order = np.argsort(date, kind="stable")
+            date = date[order]
+        begins = np.flatnonzero(_differs_from_last(date))
+        rows = np.diff(begins, append=len(date))
+        return cls(order, begins, rows, date[begins])
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum (D,) of the values (n,) of each date, which are in order of date."""
+        return np.add.reduceat(values, self.begins)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """The value (D,) of the date of each row (n,)."""
+        return np.repeat(values, self.rows)
+
+    def stretches(self) -> list[slice]:
+        """Rows of whole dates, some `STRETCH` at a time."""
+        ends = self.begins + self.rows
+        edges = [0]
+        while edges[-1] < ends[-1]:
+            last = np.searchsorted(ends, edges[-1] + STRETCH, side="right") - 1
+            following = np.searchsorted(ends, edges[-1], side="right")
+            edges.append(int(ends[max(last, following)]))
+        return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+class Deviations(NamedTuple):
+    """Values less the mean of their date.
+
+    Attributes:
+        values: (n,) exactly zero where the values of a date are equal.
+        squares: (D,) their sum of squares by date.
+        vary: (D,) whether the values of a date differ by more than rounding.
+    """
+
+    values: np.ndarray
+    squares: np.ndarray
+    vary: np.ndarray
+
+
 def sums(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     """Sum (dates,) of the values (n,) of each date, given by its number."""
     return np.bincount(date, weights=values, minlength=dates)
@@ -47,95 +106,86 @@ def sums(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
 
 def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     """Rank (n,) from 1 of each value within its date, ties sharing their mean; NaN stays NaN."""
+    if not len(values):
+        return np.empty(0)
+    by_date = Dates.of(date)
+    rank = np.empty(len(values))
+    rank[by_date.order] = _ranks(values[by_date.order], by_date)
+    rank[np.isnan(values)] = NAN
+    return rank
+
+
+def _ranks(values: np.ndarray, by_date: Dates) -> np.ndarray:
+    """The same of values in order of date, none of them missing."""
     n = len(values)
-    order = _order(values, date)
-    sorted_values = values[order]
-    sorted_dates = date[order]
-    new_date = _differs_from_last(sorted_dates)
-    new_among_all = _differs_from_last(sorted_values)
-    new_value = new_date | new_among_all
-    # positions in order of value: where each run of ties begins, and its middle
-    first = np.flatnonzero(new_value)
-    ends = np.append(first, n)
-    length = np.diff(ends)
-    half = (length - 1.0) / 2.0
-    middle = first + half
-    runs_so_far = np.cumsum(new_value)
-    run = runs_so_far - 1
-    date_starts = np.flatnonzero(new_date)
-    dates_so_far = np.cumsum(new_date)
-    date_number = dates_so_far - 1
-    date_begins = date_starts[date_number]
-    middles = middle[run]
+    order = _order(values, by_date)
+    new_value = _differs_from_last(values[order])
+    new_value[by_date.begins] = True
+    place = np.arange(n, dtype=float)
+    if not new_value.all():
+        # positions in order of value: where each run of ties begins, and its middle
+        first = np.flatnonzero(new_value)
+        length = np.diff(first, append=n)
+        half = (length - 1.0) / 2.0
+        place = np.repeat(first + half, length)
+    place -= by_date.spread(by_date.begins - 1.0)
     rank = np.empty(n)
-    rank[order] = middles - date_begins + 1.0
-    missing = np.isnan(values)
-    return np.where(missing, NAN, rank)
+    rank[order] = place
+    return rank
 
 
 def _differs_from_last(values: np.ndarray) -> np.ndarray:
     """(n,) whether each value differs from that before it; the first one does."""
-    later = values[1:]
-    earlier = values[:-1]
-    changes = later != earlier
-    return np.append(True, changes)
+    differs = np.empty(len(values), dtype=bool)
+    differs[:1] = True
+    np.not_equal(values[1:], values[:-1], out=differs[1:])
+    return differs
 
 
-def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
+def _order(values: np.ndarray, by_date: Dates) -> np.ndarray:
     """Positions (n,) of the values by date, and by size within it; equal ones in any order.
 
-    Where dates lie together and have many values they are sorted one by one, which is several times
-    sooner.
+    Dates of many values are sorted one by one, which is several times sooner.
     """
-    later = date[1:]
-    earlier = date[:-1]
-    new_date = later != earlier
-    changes = np.flatnonzero(new_date)
-    starts = changes + 1
-    n = len(date)
-    runs = len(starts) + 1
-    few_a_date = n < MANY * runs
-    if few_a_date or (later < earlier).any():
-        return np.lexsort((values, date))
+    n = len(values)
+    dates = len(by_date.begins)
+    if n < MANY * dates:
+        return np.lexsort((values, by_date.spread(np.arange(dates))))
     order = np.empty(n, dtype=np.intp)
-    edges = [0, *starts.tolist(), n]
+    edges = [*by_date.begins.tolist(), n]
     for start, stop in pairwise(edges):
-        of_date = values[start:stop]
-        within_date = np.argsort(of_date)
-        order[start:stop] = within_date + start
+        within_date = np.argsort(values[start:stop])
+        np.add(within_date, start, out=order[start:stop])
     return order
 
 
 def varies(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     """(dates,) whether the values (n,) of a date differ by more than rounding."""
-    centred = _centred(values, date, dates)
-    squares = sums(centred**2, date, dates)
-    return _beyond_rounding(values, squares, date, dates)
+    by_date = Dates.of(date)
+    vary = np.zeros(dates, dtype=bool)
+    vary[by_date.number] = _deviations(values[by_date.order], by_date).vary
+    return vary
 
 
-def _beyond_rounding(
-    values: np.ndarray, squares: np.ndarray, date: np.ndarray, dates: int
-) -> np.ndarray:
-    """The same from the sums of squares (dates,) of the values about the mean of their date."""
-    n = _counts(date, dates)
-    variance = squares / n
-    spread = np.sqrt(variance)
-    sizes = sums(values**2, date, dates)
-    mean_square = sizes / n
-    size = np.sqrt(mean_square)
+def _deviations(values: np.ndarray, by_date: Dates) -> Deviations:
+    """Values (n,) in order of date less the mean of their date.
+
+    The first value of the date is subtracted before, so that equal ones give zero.
+    """
+    away = values - by_date.spread(values[by_date.begins])
+    away -= by_date.spread(by_date.sums(away) / by_date.rows)
+    squares = by_date.sums(away * away)
+    spread = np.sqrt(squares / by_date.rows)
+    size = np.sqrt(by_date.sums(values * values) / by_date.rows)
 
     def quotients() -> np.ndarray:
-        has_quotient = of_quotients(values)
-        quotient = has_quotient.astype(float)
-        in_date = sums(quotient, date, dates)
-        all_of_date = in_date == n
-        return np.asarray(all_of_date)
+        return np.logical_and.reduceat(of_quotients(values), by_date.begins)
 
-    return ~rounding_alone(spread, size, COMPUTED, quotients)
+    return Deviations(away, squares, ~rounding_alone(spread, size, COMPUTED, quotients))
 
 
 def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Correlation (dates,) of x and y (n,) over the assets of each date.
+    """Correlation (..., dates) of x (..., n) and y (n,) over the assets of each date.
 
     NaN on dates with fewer than three assets, or on which one of the two does not vary.
     """
@@ -143,7 +193,7 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
 
 
 def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Spearman's correlation (dates,) of x and y (n,) over the assets of each date.
+    """Spearman's correlation (..., dates) of x (..., n) and y (n,) over the assets of each date.
 
     NaN as `correlations`.
     """
@@ -151,69 +201,48 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
 
 
 def _by_stretch(
-    correlate: Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray],
+    correlate: Callable[[np.ndarray, np.ndarray, Dates], np.ndarray],
     x: np.ndarray,
     y: np.ndarray,
     date: np.ndarray,
     dates: int,
 ) -> np.ndarray:
-    """What `correlate` gives of each date (dates,), called with some dates at a time."""
-    correlation = np.full(dates, NAN)
-    for rows in _stretches(date):
-        own = date[rows]
-        first = own.min()
-        after = own.max() + 1
-        correlation[first:after] = correlate(x[rows], y[rows], own - first, int(after - first))
+    """What `correlate` gives of each x and date (..., dates), called with some dates at a time."""
+    several = x.reshape(-1, len(y))
+    correlation = np.full((len(several), dates), NAN)
+    if len(y):
+        by_date = Dates.of(date)
+        several = several[:, by_date.order]
+        y = y[by_date.order]
+        date = date[by_date.order]
+        for rows in by_date.stretches():
+            some = Dates.of(date[rows])
+            correlation[:, some.number] = correlate(several[:, rows], y[rows], some)
+    return correlation.reshape(*x.shape[:-1], dates)
+
+
+def _correlations(xs: np.ndarray, y: np.ndarray, by_date: Dates) -> np.ndarray:
+    """Correlations (m, D) of each x and y, all in order of date."""
+    of_y = _deviations(y, by_date)
+    correlation = np.full((len(xs), len(by_date.rows)), NAN)
+    for of_x, x in zip(correlation, xs, strict=True):
+        deviations = _deviations(x, by_date)
+        known = (by_date.rows >= FEWEST) & of_y.vary & deviations.vary
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scale = np.sqrt(deviations.squares * of_y.squares)
+            ratio = by_date.sums(deviations.values * of_y.values) / scale
+        of_x[known] = np.clip(ratio, -1.0, 1.0)[known]
     return correlation
 
 
-def _stretches(date: np.ndarray) -> list[slice]:
-    """Rows of whole dates, some `STRETCH` at a time; all at once where they are not in order."""
-    n = len(date)
-    in_order = (date[:-1] <= date[1:]).all()
-    if n and not in_order:
-        return [slice(0, n)]
-    edges = [0]
-    while edges[-1] < n:
-        last_row = min(edges[-1] + STRETCH, n) - 1
-        end_of_date = np.searchsorted(date, date[last_row], side="right")
-        edges.append(int(end_of_date))
-    return [slice(start, stop) for start, stop in pairwise(edges)]
-
-
-def _correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    n = _counts(date, dates)
-    most = n.max(initial=0.0)
-    if most < FEWEST:
-        return np.full(dates, NAN)
-    dx = _centred(x, date, dates)
-    dy = _centred(y, date, dates)
-    xx = sums(dx**2, date, dates)
-    yy = sums(dy**2, date, dates)
-    known = n >= FEWEST
-    known &= _beyond_rounding(x, xx, date, dates)
-    known &= _beyond_rounding(y, yy, date, dates)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        xy = sums(dx * dy, date, dates)
-        product = xx * yy
-        scale = np.sqrt(product)
-        correlation = xy / scale
-    correlation = np.clip(correlation, -1.0, 1.0)
-    return np.where(known, correlation, NAN)
-
-
-def _rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    assets = _counts(date, dates)
-    most = assets.max(initial=0.0)
-    if most < FEWEST:
-        return np.full(dates, NAN)
+def _rank_correlations(xs: np.ndarray, y: np.ndarray, by_date: Dates) -> np.ndarray:
+    """Rank correlations (m, D) of each x and y, all in order of date."""
     # asked of the values: ranks of rounding noise would vary
-    known = varies(x, date, dates)
-    known &= varies(y, date, dates)
-    x_ranks = ranks(x, date)
-    y_ranks = ranks(y, date)
-    correlation = _correlations(x_ranks, y_ranks, date, dates)
-    return np.where(known, correlation, NAN)
+    vary = [_deviations(values, by_date).vary for values in (*xs, y)]
+    x_ranks = np.array([_ranks(x, by_date) for x in xs])
+    correlation = _correlations(x_ranks, _ranks(y, by_date), by_date)
+    correlation[~(np.array(vary[:-1]) & vary[-1])] = NAN
+    return correlation
 
 
 def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
@@ -280,24 +309,3 @@ def _two_sided(t: float, df: float) -> float:
     distance = abs(t)
     below = stdtr(df, -distance)
     return float(2.0 * below)
-
-
-def _centred(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Values (n,) less the mean of their date, exactly zero where they are equal.
-
-    One of the values of the date is subtracted first.
-    """
-    reference = np.zeros(dates)
-    reference[date] = values
-    away = values - reference[date]
-    total = sums(away, date, dates)
-    counts = _counts(date, dates)
-    mean = total / counts
-    return np.asarray(away - mean[date])
-
-
-def _counts(date: np.ndarray, dates: int) -> np.ndarray:
-    """Rows (dates,) of each date; one where there are none, so that it may divide."""
-    rows = np.bincount(date, minlength=dates)
-    at_least_one = np.maximum(rows, 1)
-    return at_least_one.astype(float)

@@ -57,6 +57,8 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> Any:
     nothing.
     """
     positive = (y > 0.0).all(axis=-1)
+    if not positive.any():
+        return _number(np.full(positive.shape, NAN))
     difference = y - prediction
     error = np.abs(difference)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -71,6 +73,8 @@ def qlike(y: np.ndarray, prediction: np.ndarray) -> Any:
     infinite.
     """
     positive = (y > 0.0).all(axis=-1) & (prediction > 0.0).all(axis=-1)
+    if not positive.any():
+        return _number(np.full(positive.shape, NAN))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = y / prediction
         losses = ratio - np.log(ratio) - 1.0

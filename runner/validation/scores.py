@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from runner.validation.forecast_tests import (
 )
 from runner.validation.sample import Rows, Sample
 from runner.validation.splitters import HOLD_OUT
-
-if TYPE_CHECKING:
-    from runner.panels.panel import Panel
 
 STRETCH = 250_000  # rows of assets that are scored at a time, which bounds the memory it takes
 # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
@@ -67,13 +64,13 @@ OF_ROWS: dict[str, Callable[[Rows | Sample], Any]] = {
 # `runner.numerics.cross_section.average`; its ratio is mean / standard deviation over dates.
 OF_DATES: dict[str, Callable[[Sample], float]] = {
     "ic": lambda sample: sample.ic.mean,
-    "ic_naive": lambda sample: sample.naive.ic.mean,
+    "ic_naive": lambda sample: sample.ic_naive.mean,
     "ic_ratio": lambda sample: sample.ic.ratio,
     "ic_t": lambda sample: sample.ic.t,
     "ic_t_nw": lambda sample: sample.ic.t_nw,
     "ic_p_value": lambda sample: sample.ic.p_value,
     "rank_ic": lambda sample: sample.rank_ic.mean,
-    "rank_ic_naive": lambda sample: sample.naive.rank_ic.mean,
+    "rank_ic_naive": lambda sample: sample.rank_ic_naive.mean,
     "rank_ic_ratio": lambda sample: sample.rank_ic.ratio,
     "rank_ic_t": lambda sample: sample.rank_ic.t,
     "rank_ic_t_nw": lambda sample: sample.rank_ic.t_nw,
@@ -150,13 +147,14 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     """
     if predictions.empty:
         return pd.DataFrame(columns=COLUMNS)
-    paths = _paths(open_rows(predictions))
+    whole = sample_of(predictions, horizon)
+    paths = _paths(predictions, np.flatnonzero(_are_open(predictions)))
     tables = []
-    for part in paths.values():
-        tables.append(_units(part, horizon))
+    for rows in paths.values():
+        tables.append(_units(predictions["asset"].iloc[rows], whole.part(rows)))
     table = _mean_over_paths(tables)
     pooled = table.iloc[-1:]
-    of_folds = _of_folds(predictions, horizon)
+    of_folds = _of_folds(predictions, whole)
     parts = [table.iloc[:-1], pd.DataFrame(of_folds)]
     if len(tables) > 1:
         parts += _of_paths(paths, tables)
@@ -169,19 +167,26 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     return scores.assign(cw_reason=not_nested)
 
 
-def _of_folds(predictions: pd.DataFrame, horizon: int) -> list[dict[str, object]]:
-    """The scores of each of several folds; those of the hold-out with tests."""
-    if predictions["fold"].nunique() < 2:
+def _of_folds(predictions: pd.DataFrame, whole: Sample) -> list[dict[str, object]]:
+    """The scores of each of several folds; those of the hold-out with tests.
+
+    Args:
+        whole: all predictions.
+    """
+    folds = predictions["fold"]
+    names = folds.unique()
+    if len(names) < 2:
         return []
-    rows = []
-    for name, part in predictions.groupby("fold", sort=False, observed=True):
+    rows_of = folds.groupby(folds, sort=False, observed=True).indices
+    scores = []
+    for name in names:
         tests = name == HOLD_OUT
-        row = row_of("fold", str(name), part, horizon, tests)
-        rows.append(row)
-    return rows
+        paths = _paths(predictions, rows_of[name])
+        scores.append(_row_over_paths("fold", str(name), whole, paths, tests))
+    return scores
 
 
-def _of_paths(paths: Mapping[str, pd.DataFrame], tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+def _of_paths(paths: Mapping[str, np.ndarray], tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     """The pooled scores of each path, a table of one row each."""
     rows = []
     for name, table in zip(paths, tables, strict=True):
@@ -190,33 +195,34 @@ def _of_paths(paths: Mapping[str, pd.DataFrame], tables: list[pd.DataFrame]) -> 
     return rows
 
 
-def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
-    """The benchmark (N,): mean of each asset over its training rows, of all assets without any."""
-    n, total = panel.at(train).cells.sums_by_asset()
-    of_asset = total / np.maximum(n, 1)
-    cells = max(n.sum(), 1)
-    of_all = total.sum() / cells
-    return np.where(n > 0, of_asset, of_all)
-
-
 def open_rows(predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows to judge a model by: without a locked hold-out, unless there is nothing else."""
-    locked = predictions["fold"] == HOLD_OUT
-    if locked.all() or not locked.any():
-        return predictions
-    return predictions[~locked]
+    are_open = _are_open(predictions)
+    return predictions if are_open.all() else predictions[are_open]
+
+
+def _are_open(predictions: pd.DataFrame) -> np.ndarray:
+    """Which rows (n,) these are."""
+    locked = (predictions["fold"] == HOLD_OUT).to_numpy()
+    return np.ones(len(locked), dtype=bool) if locked.all() else ~locked
 
 
 def row_of(
     scope: str, unit: str, part: pd.DataFrame, horizon: int = 0, tests: bool = True
 ) -> dict[str, object]:
     """The scores of these predictions as a row, means over the paths where there are several."""
-    tables = []
-    for predictions in _paths(part).values():
-        sample = sample_of(predictions, horizon)
-        row = _row(scope, unit, sample, tests)
-        tables.append(pd.DataFrame([row]))
-    mean = _mean_over_paths(tables)
+    paths = _paths(part, np.arange(len(part)))
+    return _row_over_paths(scope, unit, sample_of(part, horizon), paths, tests)
+
+
+def _row_over_paths(
+    scope: str, unit: str, whole: Sample, paths: Mapping[str, np.ndarray], tests: bool
+) -> dict[str, object]:
+    """The mean over the paths of the scores of their rows, given their positions in a sample."""
+    rows = [_row(scope, unit, whole.part(of_path), tests) for of_path in paths.values()]
+    if len(rows) == 1:
+        return rows[0]
+    mean = _mean_over_paths([pd.DataFrame([row]) for row in rows])
     return mean.iloc[0].to_dict()
 
 
@@ -260,18 +266,24 @@ def _records(table: pd.DataFrame) -> list[Any]:
     return table.to_dict("records")
 
 
-def _paths(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The predictions of each path by its name; all of them where there are no paths."""
-    if "path" not in predictions or predictions["path"].nunique() < 2:
-        return {"1": predictions}
-    by_path = predictions.groupby("path", sort=True, observed=True)
-    return {str(name): part for name, part in by_path}
+def _paths(predictions: pd.DataFrame, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """These rows of predictions by the name of their path; all where there are no paths."""
+    if "path" not in predictions:
+        return {"1": rows}
+    path = predictions["path"].to_numpy()[rows]
+    names = np.unique(path)
+    if len(names) < 2:
+        return {"1": rows}
+    return {str(name): rows[path == name] for name in names}
 
 
-def _units(part: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """A row per asset in order of appearance, and one over all."""
-    whole = sample_of(part, horizon)
-    codes, names = pd.factorize(part["asset"])
+def _units(assets: pd.Series, whole: Sample) -> pd.DataFrame:
+    """A row per asset in order of appearance, and one over all.
+
+    Args:
+        assets: (n,) the asset of each row.
+    """
+    codes, names = pd.factorize(assets)
     of_assets = pd.DataFrame({"scope": "asset", "unit": [str(name) for name in names]})
     columns = _by_asset(whole, codes)
     pooled = _row("pooled", "all", whole)

@@ -204,7 +204,7 @@ def _naive(study: Study, fold: Fold) -> np.ndarray:
     """Mean of each asset over its training rows, or of all assets where it has none."""
     import numpy as np
 
-    from runner.validation.scores import train_means
+    from runner.validation.benchmark import train_means
 
     means = train_means(study.panel, fold.train)
     rows = len(fold.test)

@@ -87,9 +87,9 @@ def _by_date(rows: pd.DataFrame, date_of_row: np.ndarray, dates: int) -> np.ndar
 
     y, forecast, benchmark = columns(rows)
     ic = correlations(forecast, y, date_of_row, dates)
-    rank_ic = rank_correlations(forecast, y, date_of_row, dates)
-    rank_ic_naive = rank_correlations(benchmark, y, date_of_row, dates)
-    return np.column_stack([ic, rank_ic, rank_ic_naive])
+    both = np.array([forecast, benchmark])
+    rank_ic = rank_correlations(both, y, date_of_row, dates)
+    return np.column_stack([ic, *rank_ic])
 
 
 def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:

@@ -176,7 +176,7 @@ def out_of_sample(
         DataError: nothing can be forecast.
         EstimationError: a fold has no estimates.
     """
-    from runner.validation.scores import train_means
+    from runner.validation.benchmark import train_means
 
     T = len(panel.dates)
     paths = 1 + max(_last_path(fold) for fold in folds)

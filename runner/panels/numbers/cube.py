@@ -134,11 +134,13 @@ class Cube:
         """(N,) number of usable cells."""
         return np.asarray(self.valid.sum(axis=0))
 
-    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+    def add_sums_by_asset(self, count: np.ndarray, total: np.ndarray) -> None:
+        """Add the usable cells of each asset (N,), and the sum of what is scored in them."""
         scored = self.y if self.raw is None else self.raw
         used = np.where(self.valid, scored, 0.0)
-        return self.valid.sum(axis=0), used.sum(axis=0)
+        count += self.valid.sum(axis=0)
+        for of_date in used:
+            total += of_date
 
     @cached_property
     def few_values(self) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Sums and values of each asset over rows that are read some dates at a time.
+"""Means of each asset over rows that are read some dates at a time.
 
 They are added in the order of the rows, so that the bits are those of all rows at once.
 """
@@ -12,18 +12,6 @@ import numpy as np
 from runner.panels.numbers.ragged import Ragged
 
 Stretches = Iterable[tuple[int, Ragged]]
-
-
-def sums_of_assets(stretches: Stretches, assets: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) usable cells of each asset, and the sum of what is scored in them."""
-    count = np.zeros(assets, dtype=np.intp)
-    total = np.zeros(assets)
-    for _, part in stretches:
-        scored = part.y if part.raw is None else part.raw
-        asset = part.listings.column[part.valid]
-        count += np.bincount(asset, minlength=assets)
-        np.add.at(total, asset, scored[part.valid])
-    return count, total
 
 
 def means_of_assets(stretches: Stretches, of_all: np.ndarray, assets: int) -> np.ndarray:

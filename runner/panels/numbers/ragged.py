@@ -203,12 +203,13 @@ class Ragged:
         """(N,) number of usable cells."""
         return np.bincount(self.listings.column[self.valid], minlength=self.shape[1])
 
-    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+    def add_sums_by_asset(self, count: np.ndarray, total: np.ndarray) -> None:
+        """Add the usable cells of each asset (N,), and the sum of what is scored in them."""
         scored = self.y if self.raw is None else self.raw
-        asset = self.listings.column[self.valid]
-        total = np.bincount(asset, scored[self.valid], minlength=self.shape[1])
-        return self.usable_by_asset(), total
+        used = np.flatnonzero(self.valid)
+        asset = self.listings.column[used]
+        count += np.bincount(asset, minlength=len(count))
+        np.add.at(total, asset, scored[used])
 
     @cached_property
     def few_values(self) -> dict[int, int]:

@@ -20,7 +20,7 @@ from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import copied, joined
-from runner.panels.numbers.over_assets import means_of_assets, sums_of_assets
+from runner.panels.numbers.over_assets import means_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
@@ -276,19 +276,19 @@ class Stored:
     def usable_by_asset(self) -> np.ndarray:
         """(N,) number of usable cells."""
         parts = self.of_features(()).stretches()
-        return np.asarray(sum(part.usable_by_asset() for _, part in parts))
+        return np.sum([part.usable_by_asset() for _, part in parts], axis=0)
 
-    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) usable cells of each asset, and the sum of what is scored in them."""
-        return sums_of_assets(self.of_features(()).stretches(), self.shape[1])
+    def add_sums_by_asset(self, count: np.ndarray, total: np.ndarray) -> None:
+        """Add the usable cells of each asset (N,), and the sum of what is scored in them."""
+        for _, part in self.of_features(()).stretches():
+            part.add_sums_by_asset(count, total)
 
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
-        targets = self.of_features(())
 
         def used() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for _, part in targets.stretches():
+            for _, part in self.of_features(()).stretches():
                 yield part.y[part.valid], part.listings.column[part.valid]
 
         return few_values_of(used, self.shape[1])

@@ -29,7 +29,9 @@ from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
 from runner.sweeps.comparison.texts import value_texts
 from runner.sweeps.plan import Failure, Job, Plan, find
 from runner.sweeps.settings import Sweep
+from runner.sweeps.telling.answer import best_of
 from runner.sweeps.telling.compare import compare
+from runner.sweeps.telling.page import Verdict
 
 MOST_BYTES = 5_000_000
 KEYS = {
@@ -191,7 +193,10 @@ def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
     assert found.leaderboard["rank"].tolist() == [1, 1, 3] and found.leaderboard[
         "job"
     ].tolist() == [0, 1, 2]
-    said = "Jobs 0, 1 have the largest oos/r2, 0.3000; the median of all 3 is 0.3000, the last is 0.2000."
+    said = (
+        "Jobs 0, 1 have the largest oos/r2, 0.3000; 0.1000 more than the next, job 2; "
+        "the median of all 3 is 0.3000, the last is 0.2000."
+    )
     assert said in found.words
     assert any("best of 2 different scores" in line for line in found.words)
 
@@ -219,7 +224,7 @@ def test_jobs_without_the_score_stand_last_without_a_rank(
     assert found.leaderboard["job"].tolist() == [1, 0, 2]
     assert found.leaderboard["rank"].isna().tolist() == [False, True, True]
     assert "2 jobs without oos/r2: last, without a rank." in found.words
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[4:6]] == [
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[5:7]] == [
         ["–", "0"],
         ["–", "2"],
     ]
@@ -491,12 +496,9 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     made.job(spec_of(data__assets=["z"], model__cov=NASTY[2]), None)
     plan = made.plan()
     plan.fail(plan.jobs[2], Failure((f"why {NASTY[0]}",), final=True))
-    verdict = {
-        "verdict_words": [f"Said {NASTY[0]}"],
-        "verdict_tables": {"a/b <c>": pd.DataFrame({"x": NASTY})},
-    }
+    verdict = Verdict([f"Said {NASTY[0]}"], tables={"a/b <c>": pd.DataFrame({"x": NASTY})})
     with redirect_stdout(StringIO()) as printed:
-        compare(plan, **verdict)
+        compare(plan, verdict=verdict, form="full")
     return made.place / "report", printed.getvalue()
 
 
@@ -603,6 +605,51 @@ def test_two_hundred_jobs(made: Made, capsys: pytest.CaptureFixture[str]) -> Non
     assert len(list((made.place / "report" / "plots").glob("specification_curve_*.png"))) == 4
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("jobs", [1, 4, 24])
+def test_in_short_the_answer_is_first_and_all_takes_25_lines(
+    made: Made,
+    jobs: int,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for at in range(jobs):
+        rows = [coefficient(f"signal_{term}", 0.1 * at) for term in range(4)]
+        metrics = {
+            f"{where}/{name}": 0.1 + at for where in ("oos", "fit") for name in ("r2", "rmse")
+        }
+        spec = spec_of(model__lags=at, model__cov=f"covariance_{at}", data__assets=["A"] * at)
+        made.job(spec, metrics, rows, family=f"of {at % 2}")
+    survives = "Of 6 tests, none has p below 0.05 unadjusted. " * 3
+    compare(made.plan(), verdict=Verdict([survives, "Two."], ["Three."]))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24  # and one for the link to MLflow
+    assert all(len(line) <= columns for line in lines if str(made.place) not in line)
+    assert lines[0].startswith(f"Job {jobs - 1} has the largest oos/r2, ")
+    if jobs > 1:
+        told = " ".join(lines)
+        assert f"; 1.000 more than the next, job {jobs - 2}" in told
+        assert "Jobs have 2 different data sets" in told
+        assert "job 0" in told or jobs > 4
+    assert re.fullmatch(r"Shortened \(\d+ more sentences\): .* compare .*made --full .*", lines[-2])
+
+
+def test_forecasts_that_the_best_does_not_beat_are_named(made: Made) -> None:
+    for at in range(3):
+        made.job(spec_of(model__lags=at), {"oos/r2": 0.1 * at})
+    strategies = pd.DataFrame({"job": ["0", "1", "2"], "in_mcs": [False, True, True]})
+    found = compared(made.plan())
+    best, rivals = best_of(found, {"strategies": strategies})
+    assert best.startswith(
+        "Job 2 has the largest oos/r2, 0.2000; 0.1000 more than the next, job 1;"
+    )
+    assert rivals == "By squared errors the model confidence set (10 %) keeps jobs 1, 2 of 3 jobs."
+    strategies["in_mcs"] = None  # not compared
+    assert best_of(found, {"strategies": strategies}) == best_of(found, {}) == [best]
+
+
 def test_pictures_are_those_of_the_question(made: Made) -> None:
     compare(grid(made))
     plots = made.place / "report" / "plots"
@@ -656,7 +703,7 @@ def alphas(made: Made) -> Plan:
 def test_alphas_by_unit_and_job_in_one_table(
     made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = compare(alphas(made))
+    found = compare(alphas(made), form="full")
     out = " ".join(capsys.readouterr().out.split())
     report = made.place / "report"
     written = pd.read_csv(report / "by_unit.csv", dtype={"unit": str})

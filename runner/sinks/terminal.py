@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,9 @@ from runner.sinks.telling.short import AUDIT, in_short, is_clean
 from runner.text import LEVEL, count, p_text, shown, stars, stars_of_mean, unit_noun
 
 if TYPE_CHECKING:
-    from runner.sinks.paper.table import RegressionTable
+    from runner.sinks.paper.table import Foot, RegressionTable
 
-LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
+LEFT = ("term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
 MOST_SHORT = 20  # the same of what is printed in short
 MOST_LINES = 25  # of the story in short
@@ -164,8 +164,10 @@ def _beside(console: Page, report: Report) -> tuple[Sheet, Sequence[str]] | None
         return None
     same = _same_in_all(table)
     of_all = [f"{label}: {text}." for label, text in same.items()]
+    feet = [foot for foot in table.panels[0].feet if foot.label not in same]
+    labels = [heading.text for heading in table.headings]
     for with_brackets in (True, False):
-        down = _turned(table, with_brackets, same)
+        down = turned_sheet(table, labels, with_brackets, feet)
         if down.wide <= console.width:
             notes = table.notes if with_brackets else table.notes[1:]
             return down, [*of_all, *notes]
@@ -185,14 +187,20 @@ def _show_beside(console: Page, sheet: Sheet, notes: Sequence[str]) -> int:
     return printed + len(words)
 
 
-def _turned(table: RegressionTable, with_brackets: bool, without: Container[str]) -> Sheet:
-    """The regression table of one panel with a row per column of it, some of its rows left out."""
+def turned_sheet(
+    table: RegressionTable, labels: Sequence[str], with_brackets: bool, feet: Sequence[Foot]
+) -> Sheet:
+    """The regression table of one panel with a row per column of it.
+
+    Args:
+        labels: of the rows.
+        feet: rows below the estimates that are columns here.
+    """
     panel = table.panels[0]
-    feet = [foot for foot in panel.feet if foot.label not in without]
     names = [*(line.label for line in panel.lines), *(foot.label for foot in feet)]
     sheet = Sheet([("", True), *((name, False) for name in names)])
-    for column, heading in enumerate(table.headings):
-        cells = [heading.text]
+    for column, label in enumerate(labels):
+        cells = [label]
         for line in panel.lines:
             cell = line.cells[column]
             bracket = f" {cell.bracket}" if with_brackets else ""
@@ -328,9 +336,11 @@ def _coefficients(report: Report, most: int, whole: bool) -> Sheet:
     tested = report.fit.coefficients["p_value"].notna().any()
     intervals = (_interval_name(report),) if whole else ()
     errors = ("std. error", "t", "p", *intervals, "") if tested else ()
-    table = _table("unit", "term", "estimate", *errors)
-    mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
     noun = unit_noun(report.fit.coefficients)
+    heading = "" if noun == "regression" else noun
+    names = (heading, "term", "estimate", *errors)
+    table = Sheet((name, name in (heading, *LEFT)) for name in names)
+    mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
     previous = ""
     for row in report.fit.coefficients.head(most).itertuples():
         unit = mean if row.scope == "mean" else row.unit

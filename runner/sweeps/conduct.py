@@ -37,7 +37,7 @@ from runner.sweeps.plan import Failure, Job, Plan, killed, locked, read
 from runner.sweeps.search import proposals
 from runner.sweeps.telling import progress
 from runner.sweeps.telling import tracked as tracked_sweep
-from runner.sweeps.telling.compare import compare, of_verdict
+from runner.sweeps.telling.compare import as_shown, compare
 from runner.text import shown
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def _report(plan: Plan, log: Log, form: Form) -> None:
         if form == "json":
             compare(plan, form=form)
         return
-    words, tables = of_verdict(judged)
-    compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
+    compared = compare(plan, verdict=as_shown(judged), form=form)
     metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
     tracked_sweep.summarise(log.store, sweep_tags(plan), compared, judged.sentence, metrics)
     if form in ("tables", "full"):

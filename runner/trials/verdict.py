@@ -32,7 +32,7 @@ FLOOR = 1e-300  # beside SAME, where a p-value is zero
 
 
 class Verdict(NamedTuple):
-    """Tables, the sentence on what survives, and notes on what was drawn or not computed.
+    """Tables, what survives in sentences, and notes on what was drawn or not computed.
 
     `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the
     fit; p_dates, the larger of p_value and the p-value from what each date contributes to the
@@ -49,9 +49,14 @@ class Verdict(NamedTuple):
 
     tests: pd.DataFrame
     strategies: pd.DataFrame
-    sentence: str
+    sentences: tuple[str, ...]
     notes: tuple[str, ...]
     metrics: dict[str, float]
+
+    @property
+    def sentence(self) -> str:
+        """What survives, as one text."""
+        return " ".join(self.sentences)
 
 
 def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
@@ -75,7 +80,7 @@ def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     return Verdict(
         tests,
         strategies,
-        sentence(tests, trials, bar, copies),
+        sentences(tests, trials, bar, copies),
         (*notes, *notes_on_strategies),
         _metrics(tests, trials, bar),
     )
@@ -279,28 +284,28 @@ def _withheld(tests: pd.DataFrame) -> pd.Series:
     return has_no_p & ~is_copy
 
 
-def sentence(
-    tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str] | None = None
-) -> str:
+def sentences(
+    tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str]
+) -> tuple[str, ...]:
     """What survives, what has no verdict and why, and what was counted once.
 
-    It is no surer than the table.
+    They are no surer than the table.
     """
     counts = _metrics(tests, trials, bar)
     n = int(counts["tests"])
     withheld = int(counts["no_verdict"])
-    sentences = []
+    words = []
     if n:
-        sentences.append(_of_judged(tests, counts, bar))
+        words.append(_of_judged(tests, counts, bar))
     elif not withheld:
         tried = f"{count(trials, 'trial')}, none with a p-value" if trials else "no trial"
-        sentences.append(f"Nothing was tested: {tried}.")
+        words.append(f"Nothing was tested: {tried}.")
     reasons = tests.loc[_withheld(tests), "reason"]
     all_tests = n + withheld
-    sentences += sentences_of(reasons, all_tests)
+    words += sentences_of(reasons, all_tests)
     if copies:
-        sentences.append(_on_copies(copies))
-    return " ".join(sentences)
+        words.append(_on_copies(copies))
+    return tuple(words)
 
 
 def _on_copies(copies: Mapping[str, str]) -> str:

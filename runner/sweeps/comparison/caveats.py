@@ -17,13 +17,17 @@ MOST_NAMED = 8  # jobs listed by number
 
 
 def caveats(comparison: Ranked) -> list[str]:
-    """A sentence for each thing that bears on the comparison; nothing where nothing does."""
+    """A sentence for each thing that bears on the comparison, the graver first."""
+    jobs = _jobs(comparison)
+    are_lost = len(comparison.failures) > 0
     return [
-        *_jobs(comparison),
+        *_leaking(comparison),
+        *(jobs if are_lost else ()),
+        *_sameness(comparison),
+        *(() if are_lost else jobs),
         *_data(comparison),
         *_score(comparison),
         *_later_rows(comparison),
-        *_sameness(comparison),
         *_rows(comparison),
         *_unchanging(comparison),
         *_terms(comparison),
@@ -68,8 +72,6 @@ def _score(comparison: Ranked) -> list[str]:
     values = [score for score in scores if score is not None]
     if not values:
         return sentences
-    best = _best(comparison, values)
-    sentences.append(best)
     different = len(set(values))
     if different > 1:
         sentences.append(
@@ -83,23 +85,27 @@ def _score(comparison: Ranked) -> list[str]:
     return sentences
 
 
-def _best(comparison: Ranked, values: Sequence[float]) -> str:
-    """Which jobs have the best score, and how far the others are from it.
-
-    Args:
-        values: scores of the first block, best first.
-    """
+def best(comparison: Ranked) -> list[str]:
+    """Which jobs have the best score, by how much, and what the others have."""
+    scores = [comparison.score_of(outcome) for outcome in comparison.first_block]
+    values = [score for score in scores if score is not None]
+    if not values:
+        return []
     ties = values.count(values[0])
-    numbers = [str(outcome.job.number) for outcome in comparison.first_block[:ties]]
+    numbers = [str(outcome.job.number) for outcome in comparison.first_block]
     verb = "has" if ties == 1 else "have"
     order = "smallest" if comparison.lower_is_better else "largest"
-    best = f"{_named(numbers)} {verb} the {order} {comparison.score}, {number(values[0])}"
-    if len(values) == 1:
-        return f"{best}."
-    middle = ""
+    subject = _named(numbers[:ties])
+    parts = [f"{subject} {verb} the {order} {comparison.score}, {number(values[0])}"]
+    if ties < len(values):
+        distance = number(abs(values[0] - values[ties]))
+        side = "less" if comparison.lower_is_better else "more"
+        parts.append(f"{distance} {side} than the next, job {numbers[ties]}")
     if len(values) > 2:
-        middle = f"the median of all {len(values)} is {number(median(values))}, "
-    return f"{best}; {middle}the last is {number(values[-1])}."
+        middle = number(median(values))
+        last = number(values[-1])
+        parts.append(f"the median of all {len(values)} is {middle}, the last is {last}")
+    return [f"{'; '.join(parts)}."]
 
 
 def _named(numbers: Sequence[str]) -> str:
@@ -140,8 +146,19 @@ def _unchanging(comparison: Ranked) -> list[str]:
     ]
 
 
+def _leaking(comparison: Ranked) -> list[str]:
+    """Which jobs used later data."""
+    leaking = [
+        str(outcome.job.number) for outcome in comparison.outcomes if outcome.about.get("leaks")
+    ]
+    if not leaking:
+        return []
+    who = ", ".join(leaking[:MOST_NAMED])
+    return [f"LEAKING: {count(len(leaking), 'job')} ({who}) used later data."]
+
+
 def _sameness(comparison: Ranked) -> list[str]:
-    """Whether the scores are of the same rows and kind, and honest."""
+    """Whether the scores are of the same rows and kind."""
     sentences = []
     families = {outcome.job.family for outcome in comparison.outcomes}
     if len(families) > 1:
@@ -157,12 +174,6 @@ def _sameness(comparison: Ranked) -> list[str]:
             f"Some jobs are {kinds[0]}, some {kinds[1]}: "
             "the one kind explains, the other forecasts."
         )
-    leaking = [
-        str(outcome.job.number) for outcome in comparison.outcomes if outcome.about.get("leaks")
-    ]
-    if leaking:
-        who = ", ".join(leaking[:MOST_NAMED])
-        sentences.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used later data.")
     return sentences
 
 

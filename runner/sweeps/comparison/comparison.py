@@ -15,7 +15,7 @@ from runner.record.rundir import RunDirectory
 from runner.schema.regression_table import TableSettings
 from runner.sinks.paper.table import RegressionTable
 from runner.sweeps.comparison.by_unit import ByUnit, by_unit
-from runner.sweeps.comparison.caveats import caveats
+from runner.sweeps.comparison.caveats import best, caveats
 from runner.sweeps.comparison.choices import choices, flattened
 from runner.sweeps.comparison.common import COMMON, OWN, differ, on_common_rows
 from runner.sweeps.comparison.leaderboard import leaderboard
@@ -153,9 +153,14 @@ class Comparison(Ranked):
         raise SpecError(f"heat: key {unknown(name, self.names)}")
 
     @cached_property
-    def words(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """What one must know before comparing, a sentence each."""
         return caveats(self)
+
+    @property
+    def words(self) -> list[str]:
+        """Which job is best, and what one must know before comparing."""
+        return [*best(self), *self.caveats]
 
     @property
     def metrics(self) -> dict[str, float]:

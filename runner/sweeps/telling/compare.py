@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,16 +12,16 @@ from runner.sinks.machine import Form
 from runner.sinks.paper.table import RegressionTable
 from runner.sinks.paper.written.latex import latex
 from runner.sinks.paper.written.markdown import markdown
+from runner.sweeps.comparison import tested
 from runner.sweeps.comparison.comparison import Comparison, compared
-from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.plan import Plan
 from runner.sweeps.telling import page as sweep_page
 from runner.sweeps.telling import terminal as sweep_terminal
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.trials.verdict import Verdict
+
+UNJUDGED = sweep_page.Verdict()
 
 
 def compare(
@@ -30,8 +30,7 @@ def compare(
     score: str | None = None,
     term: str | None = None,
     heat: tuple[str, str] | None = None,
-    verdict_words: Sequence[str] = (),
-    verdict_tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    verdict: sweep_page.Verdict = UNJUDGED,
     table: Mapping[str, Any] = MappingProxyType({}),
     form: Form | Literal["csv", "latex", "markdown"] = "tables",
 ) -> Comparison:
@@ -43,7 +42,7 @@ def compare(
         term: of the specification curve and of the table by unit; null: the first tested terms,
             and the constant where jobs explain.
         heat: two keys of the heat map; null: those that differ, where two do.
-        verdict_words, verdict_tables: what tests of all jobs together say.
+        verdict: what tests of all jobs together say.
         table: settings of the regression table beside those of the jobs.
         form: printed as `tables`, `json` (one object), `csv` (the leaderboard), `latex` or
             `markdown` (the regression table), or `quiet`, not at all.
@@ -56,7 +55,6 @@ def compare(
     """
     comparison = compared(plan, score)
     directory = plan.directory / "report"
-    verdict = sweep_page.Verdict(verdict_words, verdict_tables)
     settings = table_settings(comparison.spec, table)
     regression = comparison.regression_table(settings)
     trouble = None
@@ -73,7 +71,7 @@ def compare(
     elif form == "markdown":
         print(markdown(_printable(regression)), end="")
     else:
-        sweep_terminal.show(comparison, verdict_words, directory, form, term, settings)
+        sweep_terminal.show(comparison, verdict, directory, form, term, settings)
     if trouble is not None:
         raise trouble
     return comparison
@@ -85,17 +83,16 @@ def judge_and_compare(plan: Plan, **asked: Any) -> Comparison:
     Raises:
         SpecError, DataError, RunnerError: as `compare`.
     """
-    words, tables = of_verdict(verdict(plan))
-    return compare(plan, verdict_words=words, verdict_tables=tables, **asked)
+    return compare(plan, verdict=as_shown(tested.verdict(plan)), **asked)
 
 
-def of_verdict(judged: Verdict | None) -> tuple[list[str], dict[str, pd.DataFrame]]:
-    """Sentences and tables of a verdict on all jobs; none where there is none."""
+def as_shown(judged: Verdict | None) -> sweep_page.Verdict:
+    """A verdict on all jobs as pages show it; empty where there is none."""
     if judged is None:
-        return [], {}
+        return UNJUDGED
     tables = {"tests": judged.tests, "strategies": judged.strategies}
-    shown = {name: table for name, table in tables.items() if len(table)}
-    return [judged.sentence, *judged.notes], shown
+    filled = {name: table for name, table in tables.items() if len(table)}
+    return sweep_page.Verdict(judged.sentences, judged.notes, filled)
 
 
 def _printable(regression: RegressionTable | None) -> RegressionTable:

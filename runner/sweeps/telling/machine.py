@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.sweeps.telling.answer import best_of
+
 if TYPE_CHECKING:
     from runner.sweeps.comparison.comparison import Comparison
+    from runner.sweeps.telling.page import Verdict
 
 
-def of_sweep(comparison: Comparison, verdict: Sequence[str], directory: Path) -> dict[str, Any]:
+def of_sweep(comparison: Comparison, verdict: Verdict, directory: Path) -> dict[str, Any]:
     """The jobs of a sweep; the verdict is null where none was passed."""
     outcomes = comparison.failures["outcome"].value_counts()
     counts = {
@@ -29,6 +31,6 @@ def of_sweep(comparison: Comparison, verdict: Sequence[str], directory: Path) ->
         "lower_is_better": comparison.lower_is_better,
         "leaderboard": comparison.leaderboard,
         "failures": comparison.failures,
-        "verdict": verdict[0] if verdict else None,
-        "reading": [*verdict[1:], *comparison.words],
+        "verdict": " ".join(verdict.sentences) or None,
+        "reading": [*best_of(comparison, verdict.tables), *verdict.notes, *comparison.caveats],
     }

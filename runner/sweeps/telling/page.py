@@ -39,6 +39,7 @@ from runner.sinks.paper.written.html import html
 from runner.sweeps.comparison.comparison import MOST_BESIDE, Comparison, ordered
 from runner.sweeps.comparison.texts import brief, value_texts
 from runner.sweeps.telling import drawings
+from runner.sweeps.telling.answer import best_of
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ LONGEST_REASON = 160  # characters of why a job failed
 
 @dataclass(frozen=True)
 class Verdict:
-    """What tests of all jobs together say."""
+    """What tests of all jobs together say: what survives, notes on it, and tables."""
 
-    words: Sequence[str] = ()
+    sentences: Sequence[str] = ()
+    notes: Sequence[str] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
@@ -231,10 +233,11 @@ def _page(
     curves = [picture(drawn) for drawn in pictures.curves]
     board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
     failures = _readable(comparison.failures)
+    answer = [*best_of(comparison, verdict.tables), *verdict.sentences, *verdict.notes]
     parts = [
-        ("Verdict", _sentences(verdict.words)),
+        ("Verdict", _sentences(answer)),
         ("Leaderboard", board),
-        ("Reading", _sentences(comparison.words)),
+        ("Reading", _sentences(comparison.caveats)),
         ("Coefficients", _regression(regression)),
         ("Specification curves", joined(*curves)),
         ("By unit", _by_unit(comparison, units)),

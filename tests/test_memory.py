@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 from runner.cli.composition import Composer
 from runner.compute import memory as machine
+from runner.compute import pages
 from runner.compute.cache import Bench, held
+from runner.compute.pages import large_array, let_go
 from runner.errors import DataError
 from runner.experiment.run import run
 from runner.panels import memory
@@ -112,6 +115,47 @@ def test_a_step_of_ones_own_may_write_to_what_it_is_given() -> None:
     made = apply([Step(tenfold, "tenfold", None)], X, ["a"], pd.DataFrame())
     assert made.account == [("changed value", "a left without a value by tenfold", 3)]
     assert X[2, 1, 0] == 5.0
+
+
+def resident() -> int:
+    """Kilobytes of this process that lie in files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile:"))
+
+
+def test_a_large_array_takes_memory_only_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LARGE", 2**20)
+    array = large_array((256, 128, 128))
+    array[:] = np.arange(128.0)
+    before = resident()
+    let_go(array[3:, 1:, ::2])
+    assert before - resident() > 0.9 * array.nbytes / 1024
+    np.testing.assert_array_equal(array[7, 8], np.arange(128.0))
+    let_go(np.zeros(3))
+
+
+def test_a_large_array_is_in_memory_where_the_disk_has_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pages, "LARGE", 1)
+    monkeypatch.setattr(pages.os, "posix_fallocate", full)
+    assert large_array((3, 2)).base is None
+
+
+@pytest.mark.parametrize("used", ["vol_5,vol_21", "vol_5,vol_63"])
+def test_a_run_on_features_in_a_file_has_the_bits_of_one_in_memory(
+    used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*SMALL, f"model.regressors=[{used}]", "model.rows=own"]
+    in_memory = run(Composer().job(words).experiment)
+    monkeypatch.setattr(pages, "LARGE", 1)
+    in_file = run(Composer().job(words).experiment)
+    assert_frame_equal(in_file.predictions, in_memory.predictions, check_exact=True)
+    assert_frame_equal(in_file.fit.coefficients, in_memory.fit.coefficients, check_exact=True)
+    assert in_file.metrics == in_memory.metrics
 
 
 @dataclass(frozen=True)

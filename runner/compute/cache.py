@@ -13,7 +13,7 @@ import numpy as np
 from runner.record.identity import digest
 
 KEPT = 12  # parts on a bench; those not used for longest go first
-MOST_BYTES = 10**9  # of arrays that stay on it while a panel is made
+MOST_BYTES = 2**28  # of arrays that stay on it while a panel is made
 
 
 class Bench:

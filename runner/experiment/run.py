@@ -64,6 +64,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     predictions = _forecast(model, panel, folds)
     every_row = np.arange(len(panel.dates))
     fit = model.fit(panel, every_row)
+    panel.rest()
     study = Study(
         market,
         panel,
@@ -215,6 +216,7 @@ def _analysed(
         where = f"analyses.{name}"
         try:
             findings[name] = analysis(study)
+            study.panel.rest()
         except DataError as error:
             mistakes += placed(where, error)
         except Exception as error:
@@ -241,6 +243,7 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
             columns[name][rows] = values
         columns["fold"][rows] = number
         forecasts = rows.stop
+        panel.rest()
     kept = {name: values[:forecasts] for name, values in columns.items()}
     names = [fold.name for fold in tested]
     of_dates = {

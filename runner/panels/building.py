@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import let_go
 from runner.data.attribution import Compute
 from runner.data.calendar import period_ends, session_numbers
 from runner.data.labels import Labels
@@ -81,6 +82,7 @@ def build_panel(
     raw = None if stepped.y is cells.y else cells.y
     of_steps = replace(cells, y=stepped.y, raw=raw)
     usable, unknown = usable_cells(of_steps, names, weights, keep, by_rule)
+    let_go(usable.X)
     by_steps = [Dropped(*line) for line in stepped.account]
     running = _running_period(market, dates, own)
     before_steps = [*market.dropped, *running, *outsiders(market, inside)]

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import let_go
 from runner.data.attribution import Lost
 from runner.data.calendar import Calendar, calendar_of
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
 from runner.panels.numbers.cells import Cells, Cube, Stored
+from runner.panels.numbers.selections import kept_columns
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
 from runner.targets import UNKNOWN, Unit
@@ -250,6 +252,11 @@ class Panel:
             labels={name: of_name.at(selection) for name, of_name in self.labels.items()},
         )
 
+    def rest(self) -> None:
+        """Give the memory of large features back until they are read again."""
+        if not isinstance(self.cells, Stored):
+            let_go(self.cells.X)
+
     def without_targets(self, rows: np.ndarray) -> Panel:
         """The panel on these rows as it is known before their targets are.
 
@@ -303,7 +310,7 @@ class Panel:
             cells, unknown = self._of_files(in_memory, names, weights, before)
         else:
             positions = [self.names.index(name) for name in names]
-            of_names = replace(in_memory, X=in_memory.columns(positions))
+            of_names = replace(in_memory, X=kept_columns(in_memory.X, positions))
             cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         return replace(
             self,

@@ -17,8 +17,7 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
 
     NaN where y is its benchmark but for rounding: there is nothing to explain.
     """
-    error_of_benchmark = y - benchmark
-    total = np.sum(error_of_benchmark**2, axis=-1)
+    total = _squared(y - benchmark)
     left = np.sqrt(total / y.shape[-1])
     mean_square = np.mean(y**2, axis=-1)
     size = np.sqrt(mean_square)
@@ -28,8 +27,7 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
         return has_quotient.all(axis=-1)
 
     nothing = rounding_alone(left, size, COMPUTED, made_of_quotients)
-    error = y - prediction
-    unexplained = np.sum(error**2, axis=-1)
+    unexplained = _squared(y - prediction)
     with np.errstate(divide="ignore", invalid="ignore"):
         unexplained_share = unexplained / total
         r2 = 1.0 - unexplained_share
@@ -45,9 +43,7 @@ def rmse(y: np.ndarray, prediction: np.ndarray) -> Any:
 
 def mae(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Mean absolute error, in units of the target."""
-    difference = y - prediction
-    error = np.abs(difference)
-    return _number(np.mean(error, axis=-1))
+    return _number(np.mean(_distance(y, prediction), axis=-1))
 
 
 def mape(y: np.ndarray, prediction: np.ndarray) -> Any:
@@ -59,10 +55,9 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> Any:
     positive = (y > 0.0).all(axis=-1)
     if not positive.any():
         return _number(np.full(positive.shape, NAN))
-    difference = y - prediction
-    error = np.abs(difference)
+    shares = _distance(y, prediction)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = error / y
+        np.divide(shares, y, out=shares)
     return _number(np.where(positive, np.mean(shares, axis=-1), NAN))
 
 
@@ -77,7 +72,9 @@ def qlike(y: np.ndarray, prediction: np.ndarray) -> Any:
         return _number(np.full(positive.shape, NAN))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = y / prediction
-        losses = ratio - np.log(ratio) - 1.0
+        logarithm = np.log(ratio)
+        losses = np.subtract(ratio, logarithm, out=logarithm)
+        losses -= 1.0
         mean = np.mean(losses, axis=-1)
     return _number(np.where(positive, mean, NAN))
 
@@ -112,10 +109,22 @@ def correlation(y: np.ndarray, prediction: np.ndarray) -> Any:
     return _number(np.where(constant, NAN, np.clip(r, -1.0, 1.0)))
 
 
+def _squared(errors: np.ndarray) -> Any:
+    """Sums of the squares of these errors (..., n), which are written over."""
+    return np.sum(np.square(errors, out=errors), axis=-1)
+
+
+def _distance(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Absolute errors (..., n)."""
+    errors = np.asarray(y - prediction)
+    return np.abs(errors, out=errors)
+
+
 def _centred(values: np.ndarray) -> np.ndarray:
     """Values less their mean, after the first of them: so that a large level costs no digit."""
-    away = values - values[..., :1]
-    return np.asarray(away - away.mean(axis=-1, keepdims=True))
+    away = np.asarray(values - values[..., :1])
+    away -= away.mean(axis=-1, keepdims=True)
+    return away
 
 
 def _number(values: Any) -> Any:

@@ -15,6 +15,7 @@ from runner.text import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.data.labels import Labels
     from runner.models.study import Study
     from runner.panels.panel import Panel
 
@@ -42,23 +43,18 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     sample, predictions = judged(study)
     panel = study.panel
     labels = panel.grouping.get(group)
-    n_dates = len(panel.dates)
-    group_of_cell = labels.cells(n_dates)
-    t = _dates(predictions, panel)
-    i = _positions(predictions, panel)
-    group_of_row = group_of_cell[t, i]
+    group_of_row = _groups(predictions, panel, labels)
+    scored = columns(predictions)
     rows = []
     for k, name in enumerate(labels.values):
-        members = group_of_cell == k
-        usable = panel.valid & members
-        y = panel.scored[usable]
-        assets = members.any(axis=0)
-        assets_in_group = int(assets.sum())
-        row = {"scope": "group", "unit": name, "assets": assets_in_group, "n_obs": len(y)}
+        members = labels.codes == k
+        assets = np.flatnonzero(members.any(axis=0))
+        usable = panel.valid[:, assets] & members[:, assets]
+        y = panel.scored[:, assets][usable]
+        row = {"scope": "group", "unit": name, "assets": len(assets), "n_obs": len(y)}
         row |= _distribution(y)
-        is_of_group = group_of_row == k
-        part = predictions[is_of_group]
-        row |= _scores(part)
+        of_group = np.flatnonzero(group_of_row == k)
+        row |= _scores(*(values[of_group] for values in scored))
         rows.append(row)
     table = pd.DataFrame(rows, columns=COLUMNS)
     words = _words(table, group, sample)
@@ -92,16 +88,10 @@ def risk_by_group(
     # each pair of period and group is one bin
     groups = len(names)
     bins = len(periods) * groups
-    first_bin = period_of_date[:, None] * groups
-    bin_of_cell = first_bin + labels.codes
-    t = _dates(predictions, panel)
-    i = _positions(predictions, panel)
-    scored_bins = bin_of_cell[t, i]
+    n, y_sum = _sums_of_panel(panel, labels, period_of_date)
+    scored_bins = period_of_date[_dates(predictions, panel)] * groups
+    scored_bins += _groups(predictions, panel, labels)
     actual, forecast, _ = columns(predictions)
-    usable = panel.valid
-    bins_used = bin_of_cell[usable]
-    scored = panel.scored[usable]
-    n, y_sum = _sums(bins_used, bins, scored)
     n_scored, actual_sum, forecast_sum = _sums(scored_bins, bins, actual, forecast)
     filled = np.flatnonzero(n)
     period_of_bin = filled // groups
@@ -139,6 +129,34 @@ def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     return np.asarray(assets.codes)
 
 
+def _groups(predictions: pd.DataFrame, panel: Panel, labels: Labels) -> np.ndarray:
+    """Group (n,) of the asset of each row, on its date where groups change."""
+    assets = _positions(predictions, panel)
+    if not labels.by_date:
+        return np.asarray(labels.codes[0, assets])
+    return np.asarray(labels.codes[_dates(predictions, panel), assets])
+
+
+def _sums_of_panel(
+    panel: Panel, labels: Labels, period_of_date: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Usable cells of each bin (periods x groups,), and the sums of what is scored in them.
+
+    Args:
+        period_of_date: (T,) number of the period of each date, which increases with time.
+    """
+    groups = len(labels.values)
+    parts = []
+    edges = np.flatnonzero(np.diff(period_of_date)) + 1
+    for dates in np.split(np.arange(len(period_of_date)), edges):
+        own = slice(dates[0], dates[-1] + 1)
+        usable = panel.valid[own]
+        codes = labels.at(own).cells(len(dates))
+        parts.append(_sums(codes[usable], groups, panel.scored[own][usable]))
+    counts, sums = zip(*parts, strict=True)
+    return np.concatenate(counts), np.concatenate(sums)
+
+
 def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.ndarray]:
     """How many values each bin has, and the sums (bins,) of each of the values (n,)."""
     n = np.bincount(bin_of_value, minlength=bins)
@@ -161,12 +179,11 @@ def _distribution(y: np.ndarray) -> dict[str, float]:
     return distribution | by_name
 
 
-def _scores(part: pd.DataFrame) -> dict[str, float]:
+def _scores(y: np.ndarray, forecast: np.ndarray, benchmark: np.ndarray) -> dict[str, float]:
     from runner.validation.accuracy import correlation, rmse
 
-    if part.empty:
+    if not len(y):
         return {"n_scored": 0}
-    y, forecast, benchmark = columns(part)
     scores: dict[str, float] = {"n_scored": len(y)}
     scores["correlation"] = correlation(y, forecast)
     scores["rmse"] = rmse(y, forecast)

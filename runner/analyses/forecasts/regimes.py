@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from runner.models.study import Study
 
+SCORED = ["date", "path", "y", "prediction", "benchmark"]
 UNKNOWN = "unknown"  # regime of rows without a value of the column
 
 
@@ -53,12 +54,11 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     from runner.validation.scores import SCORES
 
     sample, predictions = judged(study)
-    values = _values(study, by, predictions)
     names = _names(thresholds)
     n_regimes = len(names)
-    regime = np.searchsorted(thresholds, values, side="right")
-    is_unknown = np.isnan(values)
-    regime[is_unknown] = n_regimes
+    regime = _regimes(_values(study, by, predictions), thresholds)
+    # the columns that scores are made of, as a part of each is copied
+    predictions = predictions[[name for name in SCORED if name in predictions]]
     horizon = study.panel.horizon
     rows = []
     every_name = [*names, UNKNOWN]
@@ -80,6 +80,13 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     words = _words(table, by, sample)
     labelled = table.assign(by=by, sample=sample)
     return Finding(labelled, metrics, words, "regimes")
+
+
+def _regimes(values: np.ndarray, thresholds: list[float]) -> np.ndarray:
+    """Regime (n,) of each value, numbered from the lowest; one more of those that are unknown."""
+    regime = np.searchsorted(thresholds, values, side="right").astype(np.int16)
+    regime[np.isnan(values)] = len(thresholds) + 1
+    return regime
 
 
 def _row(name: str, part: pd.DataFrame, horizon: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import large_array, let_go
 from runner.data.columns.listings import Listings
 from runner.data.fields import LongColumn
 from runner.data.market import Market
@@ -91,7 +92,7 @@ def every_cell(
     names = [name for name in columns if name != WEIGHT]
     if own == EVERY:
         memory.check(len(dates), len(market.assets), len(names), None)
-    X = np.empty((len(dates), len(market.assets), len(names)))
+    X = large_array((len(dates), len(market.assets), len(names)))
     weights = None
     with_gaps = [] if np.isfinite(of_target.y).all() else [TARGET]
     for name, column in columns.items():
@@ -104,6 +105,7 @@ def every_cell(
             weights = np.array(cells, order="C")
         else:
             X[:, :, names.index(name)] = cells
+            let_go(X)
         if np.isnan(cells).any():
             with_gaps.append(name)
     y = np.array(of_target.y, order="C")
@@ -145,7 +147,7 @@ def listed_cells(
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
     n = len(listings.row)
-    X = np.empty((len(features), n)).T  # columns lie together, as they are written
+    X = large_array((len(features), n)).T  # columns lie together, as they are written
     for k, name in enumerate(features):
         if name in read:
             writer.write(read.pop(name), X[:, k])

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from runner.compute.pages import large_array, let_go
+
+COPIED = 2**21  # numbers at a time
 Numbers = Literal["y", "X", "valid", "weights", "raw"]
 
 
@@ -36,6 +39,22 @@ def adjacent_columns(positions: Sequence[int]) -> slice | None:
     if list(positions) == list(range(first, last + 1)):
         return slice(first, last + 1)
     return None
+
+
+def kept_columns(X: np.ndarray, positions: Sequence[int]) -> np.ndarray:
+    """Columns of X (..., K), to be kept; those that do not follow each other are copied."""
+    together = adjacent_columns(positions)
+    if together is not None:
+        return X[..., together]
+    chosen = large_array((*X.shape[:-1], len(positions)))
+    of_a_row = max(chosen[:1].size, 1)
+    length = max(COPIED // of_a_row, 1)
+    for first in range(0, len(X), length):
+        rows = slice(first, first + length)
+        chosen[rows] = X[rows][..., positions]
+        let_go(X)
+        let_go(chosen)
+    return chosen
 
 
 def selected(values: np.ndarray | None, selection: Any) -> Any:

@@ -1,0 +1,42 @@
+"""Large arrays that lie in a file, so that what is not being read need not be in memory.
+
+The file has no name: it goes with the process, however that ends. The system writes what it has no
+room for and reads it again when it is asked for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from math import prod
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+LARGE = 2**28  # bytes of an array from which on it lies in a file
+
+
+def large_array(shape: tuple[int, ...]) -> np.ndarray:
+    """An array of numbers that are not set; a large one in a file where the disk has room."""
+    size = prod(shape) * np.dtype(float).itemsize
+    if size < LARGE or not hasattr(os, "posix_fallocate"):
+        return np.empty(shape)
+    try:
+        with TemporaryFile() as file:
+            # all of it now: a full disk is known here, and not when a number is written
+            os.posix_fallocate(file.fileno(), 0, size)
+            pages = mmap.mmap(file.fileno(), size)
+    except OSError:
+        return np.empty(shape)
+    return np.frombuffer(pages).reshape(shape)
+
+
+def let_go(array: np.ndarray) -> None:
+    """Give the memory of an array in a file back until it is read again; others stay."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    pages = base.obj if isinstance(base, memoryview) else base
+    if isinstance(pages, mmap.mmap):
+        pages.madvise(mmap.MADV_DONTNEED)

@@ -418,7 +418,7 @@ def test_the_sample_is_that_of_rows_and_target(folder: Path) -> None:
     assert market(size=1.0).fingerprint_of_rows([]) == plain.fingerprint_of_rows([])
     assert market(close=1.0).fingerprint_of_rows(["size"]) != sample
     declared = File(str(folder / "g.csv"), {}).load()
-    assert market(close=1.0).as_declared().fingerprint == declared.fingerprint
+    assert market(close=1.0).asking_only(()).fingerprint == declared.fingerprint
 
 
 # the rules of declared columns hold
@@ -607,7 +607,7 @@ def test_a_market_without_a_table_reads_as_before() -> None:
     frame = pd.DataFrame({"A": [1.0, 2.0, 3.0, 4.0]}, dates)
     market = Market("", {"close": frame}, pd.DataFrame(index=dates))
     assert market.asked == ()
-    assert market.as_declared() is market
+    assert market.asking_only(()) is market
     with pytest.raises(DataError, match="'book' is unknown"):
         Expression("book")(market)
     assert not Reading("t", "c", "c", "field").asked

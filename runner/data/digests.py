@@ -127,17 +127,21 @@ def _feed_cells(
     update(repr((name, assets)).encode())
     N = len(column.assets)
     for first, stretch in column.stretches():
-        position = stretch.cells().position + first * N
+        position = stretch.cells().position
+        if first:
+            position = position + first * N
         update(np.ascontiguousarray(position).data)
     for part in column.parts():
-        known = part[~np.isnan(part)]
+        missing = np.isnan(part)
+        known = part[~missing] if missing.any() else part
         for start in range(0, len(known), NUMBERS):
             update(_same_bits(known[start : start + NUMBERS]))
 
 
 def _same_bits(values: np.ndarray) -> memoryview:
     """The bytes of numbers: the bits of NaN differ by origin, and so do those of -0.0."""
-    numbers = np.array(values, dtype=float, order="C")
-    numbers[np.isnan(numbers)] = np.nan
-    numbers += 0.0
+    numbers = np.add(values, 0.0, dtype=float, order="C")
+    missing = np.isnan(numbers)
+    if missing.any():
+        numbers[missing] = np.nan
     return numbers.data

@@ -313,9 +313,13 @@ class Market:
         absent = np.flatnonzero(positions < 0)
         if len(absent):
             raise DataError(f"asset {unknown(names[absent[0]], self.assets)}")
+        return self.of_positions(positions)
+
+    def of_positions(self, positions: np.ndarray) -> Market:
+        """This market with the assets at these positions, each once."""
         groups = self.groups
         if len(groups):
-            groups = groups.loc[names]
+            groups = groups.loc[self.fields.assets[positions]]
         fields = self.fields.of(positions)
         labels = {name: of_name.of_columns(positions) for name, of_name in self.labels.items()}
         return replace(self, fields=fields, groups=groups, labels=labels, blanked=())
@@ -373,10 +377,6 @@ class Market:
     def asked(self) -> tuple[str, ...]:
         """Columns that are read because a part of the spec beside `data` names them."""
         return tuple(reading.name for reading in self.readings if reading.asked)
-
-    def as_declared(self) -> Market:
-        """This market without the columns that are read because another part names them."""
-        return self.asking_only(())
 
     def asking_only(self, names: Collection[str]) -> Market:
         """This market without what is read because another spec names it: its own are `names`."""

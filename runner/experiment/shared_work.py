@@ -94,7 +94,7 @@ class SharedWork:
         target = {"target": experiment.spec.get("target")}
         fingerprints = []
         ledger = Ledger(Path(experiment.settings.ledger))
-        for whole in (market, market.as_declared()):
+        for whole in (market, market.asking_only(())):
             fingerprints.append(whole.fingerprint)
             if ledger.of_earlier_version():
                 fingerprints.append(whole.fingerprint_of_earlier_versions)

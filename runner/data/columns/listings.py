@@ -40,6 +40,20 @@ class Listings:
         first = self.column.astype(np.int64) * len(self.dates)
         return first + self.row
 
+    @cached_property
+    def by_asset(self) -> np.ndarray:
+        """Positions (n,) of the cells by asset, then date."""
+        column = self.column
+        if len(self.assets) <= np.iinfo(np.uint16).max:
+            column = column.astype(np.uint16)  # sorted several times sooner
+        return np.argsort(column, kind="stable").astype(np.int32)
+
+    @cached_property
+    def starts_of_assets(self) -> np.ndarray:
+        """(N + 1,) place in `by_asset` of the first cell of each asset, and the number of cells."""
+        cells = np.bincount(self.column, minlength=len(self.assets))
+        return np.append(0, np.cumsum(cells))
+
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
         """The values (n,) in their cells (T, N), `absent` in all others."""
         cells = np.full((len(self.assets), len(self.dates)), absent)
@@ -59,12 +73,16 @@ class Listings:
         """Those of the assets at these positions, each once, in this order."""
         new_column = np.full(len(self.assets), -1, dtype=np.int32)
         new_column[assets] = np.arange(len(assets))
-        column = new_column[self.column]
-        kept = np.flatnonzero(column >= 0)
+        if len(assets) < len(self.assets) and (np.diff(assets) == 1).all():
+            first, last = self.starts_of_assets[[assets[0], assets[-1] + 1]]
+            kept = np.sort(self.by_asset[first:last])
+        else:
+            kept = np.flatnonzero(new_column[self.column] >= 0)
         if not (np.diff(assets) > 0).all():  # else the cells of a date stay in order of assets
-            order = np.lexsort((column[kept], self.row[kept]))
+            order = np.lexsort((new_column[self.column[kept]], self.row[kept]))
             kept = kept[order]
-        listings = Listings(self.dates, self.assets[assets], self.row[kept], column[kept])
+        column = new_column[self.column[kept]]
+        listings = Listings(self.dates, self.assets[assets], self.row[kept], column)
         return Part(listings, kept)
 
 

@@ -19,27 +19,28 @@ def fields_of_cells(
     row: np.ndarray,
     column: np.ndarray,
     numbers: Mapping[str, np.ndarray],
-    taken: np.ndarray,
+    taken: np.ndarray | slice,
 ) -> Fields:
     """Fields from numbers (m,) by name, some of them in n cells, one in each.
 
     Args:
         row: (n,) positions of the dates of the cells.
         column: (n,) positions of their assets.
-        taken: (n,) position of the number of each cell.
+        taken: (n,) position of the number of each cell; `slice(None)` where they are in order.
     """
     T = len(dates)
     N = len(assets)
-    known = _some_number(numbers, taken)
+    known = _some_number(numbers, taken, len(row))
     if np.count_nonzero(known) < fields.FULL * T * N:
-        kept = np.flatnonzero(known)
-        listings, in_order = _listings(dates, assets, row[kept], column[kept])
-        of_listings = taken[kept[in_order]]
-        in_their_order = _increases(of_listings)
+        if not known.all():
+            row = row[known]
+            column = column[known]
+            taken = _among(taken, np.flatnonzero(known))
+        listings, in_order = _listings(dates, assets, row, column)
+        of_listings = _among(taken, in_order)
         columns: dict[str, Column] = {}
         for name, values in numbers.items():
-            as_listed = in_their_order and len(of_listings) == len(values)
-            columns[name] = LongColumn(listings, values if as_listed else values[of_listings])
+            columns[name] = LongColumn(listings, values[of_listings])
         return Fields(columns)
     frames = {}
     for name, values in numbers.items():
@@ -53,9 +54,18 @@ def _increases(numbers: np.ndarray) -> bool:
     return bool((numbers[1:] > numbers[:-1]).all())
 
 
-def _some_number(numbers: Mapping[str, np.ndarray], taken: np.ndarray) -> np.ndarray:
+def _among(taken: np.ndarray | slice, chosen: np.ndarray | slice) -> np.ndarray | slice:
+    """Those of the taken positions that are chosen; a slice is of all."""
+    if isinstance(taken, slice):
+        return chosen
+    return taken[chosen]
+
+
+def _some_number(
+    numbers: Mapping[str, np.ndarray], taken: np.ndarray | slice, cells: int
+) -> np.ndarray:
     """Mask (n,) of the cells with a number under some name, at these positions of the numbers."""
-    known = np.zeros(len(taken), dtype=bool)
+    known = np.zeros(cells, dtype=bool)
     for values in numbers.values():
         known |= ~np.isnan(values)[taken]
         if known.all():

@@ -115,9 +115,9 @@ class Long:
         account.append(Dropped("source row", f"date on which {owner} did not trade", outside))
         fixed, changing, said = self._groups(cells, assets)
         labels = {name: self._labels_of_dates(name, cells, on, assets) for name in changing}
-        there = cells.there[:N, on].T
-        for name in changing:
-            account.append(labels[name].lacking(name, there))
+        if changing:
+            there = cells.there[:N, on].T
+            account += [labels[name].lacking(name, there) for name in changing]
         return Market(
             source=self.source,
             fields=self._fields(cells, on, assets),
@@ -191,16 +191,20 @@ class Long:
 
     def _fields(self, cells: Cells, on: np.ndarray, assets: Sequence[str]) -> Fields:
         """Every field of the assets on the dates of the calendar."""
-        row_of_date = np.where(on, np.cumsum(on) - 1, -1).astype(np.int32)
-        column, date = np.divmod(cells.at, len(on))
-        row = row_of_date[date]
-        in_use = (row >= 0) & (column < len(assets))
-        used = slice(None) if in_use.all() else in_use  # all of them without a copy
-        taken = np.arange(len(self.date.codes))[cells.rows][used]
+        names = pd.Index(list(assets))
+        # the last of each, which the code -1 falls on, is that of no date and of no asset
+        row_of_date = np.append(np.where(on, np.cumsum(on) - 1, -1), -1).astype(np.int32)
+        column_of_asset = np.append(names.get_indexer(self.asset.values), -1).astype(np.int32)
+        row = row_of_date[self.date.codes[cells.rows]]
+        column = column_of_asset[self.asset.codes[cells.rows]]
+        in_use = (row >= 0) & (column >= 0)
+        taken = cells.rows
+        if not in_use.all():
+            taken = np.arange(len(self.date.codes))[cells.rows][in_use]
+            row = row[in_use]
+            column = column[in_use]
         dates = pd.DatetimeIndex(self.date.values[on], name="date")
-        return fields_of_cells(
-            dates, pd.Index(list(assets)), row[used], column[used], self.fields, taken
-        )
+        return fields_of_cells(dates, names, row, column, self.fields, taken)
 
     @cached_property
     def _keyed(self) -> np.ndarray:

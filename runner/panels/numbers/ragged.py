@@ -133,17 +133,6 @@ class Ragged:
         dates = np.arange(self.shape[0] + 1)
         return np.searchsorted(self.listings.row, dates)
 
-    @cached_property
-    def by_asset(self) -> np.ndarray:
-        """(n,) positions of the rows by asset, then date."""
-        return np.argsort(self.listings.column, kind="stable")
-
-    @cached_property
-    def starts_of_assets(self) -> np.ndarray:
-        """(N + 1,) place in `by_asset` of the first row of each asset, and the number of rows."""
-        rows = np.bincount(self.listings.column, minlength=self.shape[1])
-        return np.append(0, np.cumsum(rows))
-
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
         return np.bincount(self.listings.row[self.valid], minlength=self.shape[0])
@@ -253,8 +242,8 @@ class Ragged:
 
     def _usable_of_asset(self, rows: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
         """The same of one asset; only its own rows are looked at."""
-        first, last = self.starts_of_assets[i : i + 2]
-        own = self.by_asset[first:last]
+        first, last = self.listings.starts_of_assets[i : i + 2]
+        own = self.listings.by_asset[first:last]
         t = self.listings.row[own[self.valid[own]]]
         if len(rows) < self.shape[0]:
             t = t[np.isin(t, rows)]
@@ -434,17 +423,11 @@ class Ragged:
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
         """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
-        taken = np.zeros(self.shape[0], dtype=bool)
-        taken[rows] = True
-        used = np.flatnonzero(self.valid & taken[self.listings.row])
-        _, first, date = np.unique(self.listings.row[used], return_index=True, return_inverse=True)
-        first_of_date = used[first]
-        differ = np.zeros(self.X.shape[1], dtype=bool)
-        for start in range(0, len(used), CELLS):
+        differ = np.zeros(self.features, dtype=bool)
+        for t in rows:
             if differ.all():
                 break
-            cells = slice(start, start + CELLS)
-            X = self.X[used[cells]]
-            X_first = self.X[first_of_date[date[cells]]]
-            differ |= np.not_equal(X, X_first).any(axis=0)
+            own = slice(self.starts[t], self.starts[t + 1])
+            X = self.X[own][self.valid[own]]
+            differ |= (X[:1] != X).any(axis=0)
         return differ

@@ -20,7 +20,7 @@ from runner.errors import DataError
 from runner.features import alone
 from runner.features.expressions import Expression
 
-CELLS = 8_000_000  # cells (date x asset) at a time
+CELLS = 2_000_000  # cells (date x asset) at a time
 TARGETS = frozenset(
     {
         targets.same_period_return,
@@ -122,7 +122,7 @@ def _together(parts: Sequence[Known]) -> Known:
     """The column of all assets from those of some."""
     position = np.concatenate([part.position for part in parts])
     values = np.concatenate([part.values for part in parts])
-    order = np.argsort(position, kind="stable")
+    order = np.argsort(position)
     return Known(position[order], values[order])
 
 
@@ -143,14 +143,14 @@ def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market
     """
     columns = {name: market.fields.columns[name] for name in market.fields if name in names}
     of_names = replace(market, fields=Fields(columns), labels={})
-    assets = np.array(market.assets, dtype=object)
+    assets = np.arange(len(market.assets))
     count = max(-(-len(market.dates) * len(assets) // CELLS), 1)
     if count == 1:
         yield 0, of_names
         return
     first = 0
     for some in np.array_split(assets, min(count, max(len(assets) // 2, 1))):
-        yield first, of_names.of(some.tolist())
+        yield first, of_names.of_positions(some)
         first += len(some)
 
 

@@ -269,7 +269,7 @@ def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
         "Standard errors": "HC0", "lags": "2", "Out-of-sample R²": "0.1000", "Observations": "90",
         "R²": "0.500",
     }  # fmt: skip
-    assert table.source == "sweep made: 3 jobs, in this order: 0, 1, 2"
+    assert table.source == "sweep made: 3 jobs; the columns are jobs 0, 1, 2"
     assert table.notes == (
         "Standard errors are in parentheses: HC1, t(n-k).",
         "*, ** and *** denote significance at the 10 %, 5 % and 1 % levels, by p-values adjusted by Holm (1979) for 6 tests.",
@@ -284,7 +284,7 @@ def test_side_by_side_takes_the_best_jobs_only_and_says_so(made: Made) -> None:
     assert list(table.columns[1:]) == [f"({at}) {at + 3}" for at in range(1, 9)]
     assert "x3" not in table[""].tolist() and "x4" in table[""].tolist()
     page = (made.place / "report" / "report.html").read_text()
-    assert "the first 8 of 12 jobs by oos/r2, in this order: 4, 5, 6, 7, 8, 9, 10, 11" in page
+    assert "the first 8 of 12 jobs by oos/r2; the columns are jobs 4, 5, 6, 7, 8, 9, 10, 11" in page
 
 
 def test_stars_pay_for_the_tests_of_jobs_without_a_column(made: Made) -> None:
@@ -634,6 +634,16 @@ def test_in_short_the_answer_is_first_and_all_takes_25_lines(
         assert "Jobs have 2 different data sets" in told
         assert "job 0" in told or jobs > 4
     assert re.fullmatch(r"Shortened \(\d+ more sentences\): .* compare .*made --full .*", lines[-2])
+
+
+def test_the_page_says_the_answer_before_the_leaderboard_and_notes_on_tests_beside_these(
+    made: Made,
+) -> None:
+    tests = pd.DataFrame({"term": ["x"], "p_holm": [0.2]})
+    compare(grid(made), verdict=Verdict(["None survives."], ["By 99 draws."], {"tests": tests}))
+    page = (made.place / "report" / "report.html").read_text()
+    order = ["Job 1 has the largest oos/r2", "None survives.", "All jobs", "By 99 draws.", "p holm"]
+    assert sorted(order, key=page.index) == order
 
 
 def test_forecasts_that_the_best_does_not_beat_are_named(made: Made) -> None:

@@ -265,3 +265,14 @@ def test_a_run_by_itself_leads_to_no_sweep(nine: Report, tmp_path: Path) -> None
 def test_numbers_stay_on_the_line_of_their_names() -> None:
     text = markup.unbroken("not significant (p = 0.433), 5 % (t 2.1; p < 0.001)")
     assert text == "not significant (p\xa0=\xa00.433), 5\xa0% (t\xa02.1; p\xa0<\xa00.001)"
+
+
+def test_units_are_headed_by_what_they_are_and_one_pool_by_nothing() -> None:
+    table = pd.DataFrame({"scope": "asset", "unit": ["A", "B"], "n_obs": 2})
+    of_assets = markup.framed(table, "Fit", "quality.csv")
+    assert ">asset</th>" in of_assets and ">unit</th>" not in of_assets
+    assert ">scope</th>" not in of_assets
+    of_pool = markup.framed(table.assign(scope="pooled", unit="all"), "Fit", "quality.csv")
+    assert of_pool.count("<th") == 2 and ">rows</th>" in of_pool  # of the head: thead, th
+    of_both = markup.framed(table.assign(scope=["pooled", "asset"]), "Fit", "quality.csv")
+    assert ">scope</th>" in of_both and ">pooled</td>" in of_both and ">A</td>" in of_both

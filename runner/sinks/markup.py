@@ -173,9 +173,25 @@ def framed(frame: pd.DataFrame, caption: str, file: str) -> Html:
     """A frame as it is, with the columns that hold something; long ones folded, and cut."""
     if frame.empty:
         return Html()
-    names = [name for name in frame if name == "" or holds_something(frame[name])]
-    columns = [column_of(frame[name].iloc[:MOST_ROWS], str(name)) for name in names]
+    heading, needless = _of_units(frame)
+    columns = []
+    for name in frame.columns.drop(needless):
+        if name == "" or holds_something(frame[name]):
+            column = column_of(frame[name].iloc[:MOST_ROWS], str(name))
+            columns.append(column._replace(heading=heading) if name == "unit" else column)
     return tabled(columns, len(frame), caption, file)
+
+
+def _of_units(frame: pd.DataFrame) -> tuple[str, list[str]]:
+    """What its units are where all are of one kind, and the columns that then say nothing."""
+    if not {"scope", "unit"} <= {*frame.columns}:
+        return "", []
+    scopes = frame["scope"].unique().tolist()
+    if len(scopes) > 1:
+        return "", []
+    if scopes == ["pooled"]:
+        return "", ["scope", "unit"]
+    return str(scopes[0]), ["scope"]
 
 
 def holds_something(values: pd.Series) -> bool:

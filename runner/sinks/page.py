@@ -94,7 +94,6 @@ def _parts(
 ) -> list[tuple[str, Html]]:
     """Heading and content of every section, in the order in which they are read."""
     own = {stem: shown.pop(stem, Html()) for stem in (*CAPTIONS, "coefficients")}
-    quality = report.fit.quality.drop(columns="scope")
     hypotheses = report.fit.hypotheses.drop(columns="scope")
     folds = report.folds.drop(columns="layout", errors="ignore")
     regression = Html() if tables.regression is None else html(tables.regression)
@@ -107,7 +106,7 @@ def _parts(
         framed(folds, "Folds", "folds.csv"),
     )
     tests = joined(own["residuals"], *_diagnostics(report), own["correlations"])
-    in_sample = framed(quality, "Fit in sample", "quality.csv")
+    in_sample = framed(report.fit.quality, "Fit in sample", "quality.csv")
     fit = joined(own["actual_fitted"], in_sample)
     wald = framed(hypotheses, "Wald tests", "hypotheses.csv")
     findings = _findings(report, shown)  # takes their pictures; the others are shown below
@@ -321,7 +320,7 @@ def _coefficients(report: Report) -> list[Html]:
     of_mean = table["scope"] == "mean"
     means = table[of_mean].drop(columns=["unit", "scope"])
     if noun == "date":
-        means = _starred(table[of_mean]).drop(columns="unit")
+        means = _starred(table[of_mean]).drop(columns=["unit", "scope"])
     each = _starred(per_unit(table))
     title = "Estimates"
     if noun != "regression":
@@ -339,7 +338,7 @@ def _coefficients(report: Report) -> list[Html]:
 
 def _starred(table: pd.DataFrame) -> pd.DataFrame:
     """With a column of stars after the p-values, which has no heading."""
-    table = table.drop(columns="scope")
+    table = table.copy()
     at_p = table.columns.get_loc("p_value")
     after = at_p + 1
     marks = [stars(p) for p in table["p_value"]]

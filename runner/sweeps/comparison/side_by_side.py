@@ -56,7 +56,7 @@ def side_by_side(comparison: Ranked, settings: TableSettings, most: int) -> Regr
     if others:
         jobs = f"the first {most} of {jobs} by {comparison.score or 'number'}"
     numbers = ", ".join(str(outcome.job.number) for outcome in best)
-    source = f"sweep {comparison.plan.name}: {jobs}, in this order: {numbers}"
+    source = f"sweep {comparison.plan.name}: {jobs}; the columns are jobs {numbers}"
     return regression_table(runs, settings, source, others)
 
 

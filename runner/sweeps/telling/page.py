@@ -233,14 +233,14 @@ def _page(
     curves = [picture(drawn) for drawn in pictures.curves]
     board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
     failures = _readable(comparison.failures)
-    answer = [*best_of(comparison, verdict.tables), *verdict.sentences, *verdict.notes]
+    answer = [*best_of(comparison, verdict.tables), *verdict.sentences]
     parts = [
         ("Verdict", _sentences(answer)),
         ("Leaderboard", board),
         ("Reading", _sentences(comparison.caveats)),
         ("Coefficients", _regression(regression)),
         ("Specification curves", joined(*curves)),
-        ("By unit", _by_unit(comparison, units)),
+        ("By asset or group", _by_unit(comparison, units)),
         ("Tests of all jobs", _tests(verdict)),
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
         ("Reproduce it", _repeat(comparison)),
@@ -313,7 +313,7 @@ def _sentences(words: Sequence[str]) -> Html:
 
 
 def _tests(verdict: Verdict) -> Html:
-    """The tables of tests of all jobs together, and what their columns are."""
+    """Notes on the tests of all jobs together, their tables, and what their columns are."""
     parts = []
     for name, table in verdict.tables.items():
         of_jobs = table.drop(columns="job", errors="ignore")
@@ -324,7 +324,7 @@ def _tests(verdict: Verdict) -> Html:
             parts.append(tag("p", explanation, class_="note"))
         heading = name.replace("_", " ").capitalize()
         parts.append(framed(table, heading, f"{_file(name)}.csv"))
-    return joined(*parts)
+    return joined(_sentences(verdict.notes), *parts)
 
 
 def _leaderboard(comparison: Comparison) -> Html:
@@ -395,8 +395,9 @@ def _by_unit(comparison: Comparison, units: ByUnit | None) -> Html:
     texts = units.texts(jobs)
     columns = []
     for name in texts:
-        kind = "text" if name == "unit" else "number"
-        columns.append(Column(str(name), list(texts[name].head(MOST_ROWS)), kind))
+        cells = list(texts[name].head(MOST_ROWS))
+        is_name = name == "unit"
+        columns.append(Column("", cells, "text") if is_name else Column(str(name), cells))
     caption = f"{units.term} with t in brackets; stars by p-values adjusted by Holm"
     shown = tabled(columns, len(texts), caption, "by_unit.csv")
     return joined(shown, *(tag("p", text, class_="note") for text in units.words))

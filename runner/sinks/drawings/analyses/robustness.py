@@ -86,6 +86,7 @@ def fold_paths(table: pd.DataFrame) -> Any:
         if place == 0:
             above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98)}
             axes.legend(frameon=False, fontsize=8.5, ncols=2, **above)
+        axes.tick_params(labelbottom=term == terms[-1])
     axes.set_xlabel("last training row" if dated else "fold")
     return figure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Column
-from runner.data.fields import FULL, Fields, WideColumn
+from runner.data.fields import FULL, Fields, LongColumn, WideColumn
 from runner.data.labels import Groups
 from runner.data.stored.columns import StoredColumn
 from runner.data.stored.folder import remembered
@@ -20,6 +20,7 @@ from runner.data.stored.labels import StoredLabels
 
 SOME = 64  # rows that are digested at a time
 NUMBERS = 1 << 16  # and numbers of listed cells
+WAY = 2  # how digests are made; what a folder keeps of another way is made anew
 
 
 def digest_of(
@@ -51,7 +52,7 @@ def digest_of(
     for name, column in sorted(fields.columns.items(), key=itemgetter(0)):
         if not isinstance(column, StoredColumn):
             continue  # there is none
-        key.update(repr((name, column.file, full)).encode())
+        key.update(repr((name, column.file, full, WAY)).encode())
         if column.changed is not None:
             key.update(np.ascontiguousarray(column.changed.position).data)
             key.update(_same_bits(column.changed.values))
@@ -84,9 +85,10 @@ def _digest_of(
     digest = blake2b(digest_size=16)
     by_name = sorted(fields.columns.items(), key=itemgetter(0))
     assets = _names_of(fields.assets) if by_name else []
+    cells = CellDigests(assets)
     for name, column in by_name:
         if column.share < full:
-            _feed_cells(digest.update, name, column, assets)
+            _feed_cells(digest.update, name, column, cells)
         else:
             _feed_all_cells(digest.update, name, column, len(dates), assets)
     for name, frame in frames:
@@ -121,21 +123,47 @@ def _feed_all_cells(
 
 
 def _feed_cells(
-    update: Callable[[Any], None], name: str, column: Column, assets: list[str]
+    update: Callable[[Any], None], name: str, column: Column, cells: CellDigests
 ) -> None:
-    """Feed the name, the assets and the cells that have a value to a digest."""
-    update(repr((name, assets)).encode())
-    N = len(column.assets)
-    for first, stretch in column.stretches():
-        position = stretch.cells().position
-        if first:
-            position = position + first * N
-        update(np.ascontiguousarray(position).data)
+    """Feed the name, the cells that have a value and their numbers to a digest."""
+    update(repr(name).encode())
+    update(cells.of(column))
     for part in column.parts():
         missing = np.isnan(part)
         known = part[~missing] if missing.any() else part
         for start in range(0, len(known), NUMBERS):
             update(_same_bits(known[start : start + NUMBERS]))
+
+
+class CellDigests:
+    """Digests of the cells in which fields have a value; one for all that have every cell listed.
+
+    Attributes:
+        assets: names (N,) of the assets.
+    """
+
+    def __init__(self, assets: Sequence[str]) -> None:
+        self.assets = assets
+        self.of_all_listed: dict[int, bytes] = {}
+
+    def of(self, column: Column) -> bytes:
+        """The digest of a field's cells, whichever way it is held."""
+        if not isinstance(column, LongColumn) or np.isnan(column.values).any():
+            return self._made(column)
+        key = id(column.listings)
+        if key not in self.of_all_listed:
+            self.of_all_listed[key] = self._made(column)
+        return self.of_all_listed[key]
+
+    def _made(self, column: Column) -> bytes:
+        digest = blake2b(repr(self.assets).encode(), digest_size=16)
+        N = len(self.assets)
+        for first, stretch in column.stretches():
+            position = stretch.cells().position
+            if first:
+                position = position + first * N
+            digest.update(np.ascontiguousarray(position).data)
+        return digest.digest()
 
 
 def _same_bits(values: np.ndarray) -> memoryview:

@@ -198,20 +198,6 @@ def _parquet(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def write_table(table: pd.DataFrame, path: Path, digits: str | None = None) -> None:
-    """Write a table as CSV that every reader takes apart as it was put together.
-
-    Args:
-        digits: format of its numbers; None: as many as they need.
-    """
-    kinds = ["object", "str", "category"]
-    texts = table.select_dtypes(include=kinds)
-    # a name may hold the end of a line of other systems, which writers do not quote by themselves
-    returns = any(texts[name].astype(str).str.contains("\r").any() for name in texts)
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    table.to_csv(path, index=False, float_format=digits, quoting=quoting)
-
-
 @contextmanager
 def whole(directory: Path) -> Iterator[Path]:
     """A directory that takes the name of `directory` when the block is done: whole or absent.

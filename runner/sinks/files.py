@@ -16,12 +16,10 @@ from runner.experiment.report import Report
 from runner.experiment.series import series_of
 from runner.experiment.wording import target_text
 from runner.panels.rows import digest_of
+from runner.record.csvfile import write_table
 from runner.record.processor import processor
-from runner.record.rundir import write_table
 from runner.record.secrets import said, write_kept
 from runner.record.version import source_commit
-
-DIGITS = "%.17g"  # every bit of a float64
 
 
 def write(report: Report, directory: Path) -> None:
@@ -40,7 +38,7 @@ def write(report: Report, directory: Path) -> None:
         path = directory / name
         write_kept(path, text)
     for name, table in tables(report).items():
-        write_table(table, directory / f"{name}.csv", DIGITS)
+        write_table(table, directory / f"{name}.csv")
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")

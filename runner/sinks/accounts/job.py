@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.data.accounts.account import Account, account_of
-from runner.record.rundir import refuse_taken, whole, write_table
+from runner.record.csvfile import write_table
+from runner.record.rundir import refuse_taken, whole
 from runner.sinks.accounts import drawings, page, terminal
 from runner.sinks.machine import Form
 from runner.sinks.telling.waiting import working

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.experiment.settings import table_settings
-from runner.record.rundir import write_table
+from runner.record.csvfile import write_table
 from runner.schema.regression_table import TableSettings
-from runner.sinks.files import DIGITS
 from runner.sinks.paper.layout import regression_table
 from runner.sinks.paper.runs import of_report
 from runner.sinks.paper.statistics import Statistics, statistics
@@ -60,7 +59,7 @@ def write(paper: Paper, directory: Path) -> None:
     folder = directory / FOLDER
     folder.mkdir(exist_ok=True)
     if paper.statistics is not None:
-        write_table(paper.statistics.descriptive, folder / "descriptive.csv", DIGITS)
-        write_table(paper.statistics.correlations, folder / "correlations.csv", DIGITS)
+        write_table(paper.statistics.descriptive, folder / "descriptive.csv")
+        write_table(paper.statistics.correlations, folder / "correlations.csv")
     if paper.regression is not None:
         write_regression(paper.regression, paper.settings.formats, folder)

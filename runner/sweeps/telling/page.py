@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.record.rundir import called, write_table
+from runner.record.csvfile import write_table
+from runner.record.rundir import called
 from runner.record.secrets import without_secrets
 from runner.sinks.canvas import style
 from runner.sinks.drawings.hover import Drawn, saved
-from runner.sinks.files import DIGITS
 from runner.sinks.markup import (
     MOST_ROWS,
     OPEN_ROWS,
@@ -119,9 +119,9 @@ def write(
     by_unit = directory / "by_unit.csv"
     by_unit.unlink(missing_ok=True)  # of jobs or a term that are no longer compared
     if units is not None:
-        write_table(units.table, by_unit, DIGITS)
+        write_table(units.table, by_unit)
     for name, table in tables.items():
-        write_table(table, directory / f"{_file(name)}.csv", DIGITS)
+        write_table(table, directory / f"{_file(name)}.csv")
     shutil.rmtree(directory / FOLDER, ignore_errors=True)  # of jobs that are no longer compared
     if regression is not None:
         (directory / FOLDER).mkdir()

@@ -547,6 +547,25 @@ def recomputed(report: Any, held_out: bool = False) -> tuple[float, float, float
     return r2, float(np.sqrt(squares["model"]).mean()), float(np.sqrt(squares["naive"]).mean())
 
 
+def r2_of_all_assets(report: Any) -> float:
+    """R2 against the mean of the target over the training rows of all assets, a mean over paths."""
+    table = report.predictions
+    is_held_out = table["fold"] == "holdout"
+    table = table if is_held_out.all() else table[~is_held_out]
+    scored = report.panel.scored
+    means = {}
+    for fold in report.study.folds:
+        valid = report.panel.valid[fold.train]
+        means[fold.name] = scored[fold.train][valid].mean()
+    benchmark = table["fold"].map(means).astype(float)
+    squares = {
+        "model": (table["y"] - table["prediction"]) ** 2,
+        "all": (table["y"] - benchmark) ** 2,
+    }
+    sums = pd.DataFrame({"path": table["path"], **squares}).groupby("path").sum()
+    return float((1.0 - sums["model"] / sums["all"]).mean())
+
+
 def agrees(said: Said, report: Any, held_out: bool = False) -> None:
     """The sentence with the predictions, not only with the table of scores."""
     r2, model, naive = recomputed(report, held_out)
@@ -573,7 +592,8 @@ def hold_out_of_the_example(report: Any, said: Said) -> None:
 @pattern(
     "Out of sample",
     rf"(?:{text('same', 'The out-of-sample forecasts equal the training mean')}: R2 is {n('r2_same')}"
-    rf"|Out-of-sample R2 is {n('r2')} against the training mean) "
+    rf"|Out-of-sample R2 is {n('r2')} against the training mean"
+    rf"(?: of each asset, {n('r2_all')} against that of all assets together)?) "
     rf"\({n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"
     rf"(?:; positive in {n('positive')} of {n('units')} assets)?\)\.",
 )
@@ -590,6 +610,9 @@ def r2_out_of_sample(report: Any, said: Said) -> None:
         said.number("positive", (units["r2"] > 0).sum())
         said.number("units", len(units))
     said.number("r2_same" if said["same"] else "r2", row["r2"])
+    if said["r2_all"] is not None:
+        assert row["cw_reason"]
+        said.number("r2_all", r2_of_all_assets(report))
     assert (said["same"] is not None) == (abs(row["r2"]) < 1e-9)
 
 

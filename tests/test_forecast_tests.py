@@ -353,6 +353,21 @@ def test_pooled_regression_of_one_asset_contains_its_mean() -> None:
     assert Regression(by=None).lacks_the_mean(panel_of(*random_arrays(0, 30, 1, 1))) == ""
 
 
+def test_a_worthless_pooled_signal_does_not_beat_the_mean_of_all_assets() -> None:
+    """It beats the noisy mean of each asset by far, which the first sentence must not leave alone."""
+    data = ["data=simulated", "data.assets=200", "data.rows=90", "data.market=null"]
+    spec = ["features=lagged_returns", "target=forward_return", "model=pooled"]
+    folds = ["validation=holdout_last_12", "validation.rows=45", "audit=off"]
+    report = run(Composer().job(["experiment=none", *data, *spec, *folds]).experiment)
+    pooled = report.scores[report.scores["scope"] == "pooled"].iloc[0]
+    assert pooled["r2"] > 0.01 and pooled["dm_stat"] > 0.0
+    assert pooled["r2_all_assets"] < 0.005
+    assert report.metrics["oos/r2_all_assets"] == pooled["r2_all_assets"]
+    first = sections(report)["Out of sample"][0]
+    of_all = number(pooled["r2_all_assets"])
+    assert f"against the training mean of each asset, {of_all} against that of all assets" in first
+
+
 def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:
     report = report_of("validation=holdout_2016")
     table = score(report.predictions, 0, "of this reason")

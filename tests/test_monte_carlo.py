@@ -231,7 +231,7 @@ def test_the_original_score_is_that_of_the_run(splitter: Splitter, model: Regres
     y[:50, 1], y[90, 2] = np.nan, np.nan
     data = panel_of(y, data.X, 1)
     one = study(data, model, splitter)
-    expected = score(_forecast(model, data, one.folds), 1).iloc[-1]["r2"]
+    expected = score(_forecast(model, data, one.folds)[0], 1).iloc[-1]["r2"]
     found = monte_carlo(one, perturb=["delay"])
     assert row(found, "delay", "oos_r2")["original"] == pytest.approx(expected, rel=REL)
 

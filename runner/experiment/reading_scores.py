@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from runner.text import LEVEL, count, number, p_words, plural, t_text, unit_noun
+from runner.validation.scores import OF_ALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,18 +65,25 @@ def _r2_sentence(report: Report, scores: pd.Series, hold_outs: int) -> str:
     if paths > 1:
         sample.append(count(paths, "path"))
     sample.append(count(folds, "fold"))
-    r2 = scores["r2"]
     details = f"{', '.join(sample)}{_positive_in(report)}"
-    return f"{_against(report.benchmark, r2)} ({details})."
+    return f"{_against(report.benchmark, scores)} ({details})."
 
 
-def _against(benchmark: str, r2: float) -> str:
-    """The R2, with words of its own where it is unknown or zero."""
+def _against(benchmark: str, scores: pd.Series) -> str:
+    """The R2, with words of its own where it is unknown or zero.
+
+    A model that does not nest the training mean of each asset has that of all assets beside it.
+    """
+    r2 = scores["r2"]
     if math.isnan(r2):
         return f"The target equals the {benchmark} out of sample, so that R2 is undefined"
     if abs(r2) < SAME:
         return f"The out-of-sample forecasts equal the {benchmark}: R2 is {number(r2)}"
-    return f"Out-of-sample R2 is {number(r2)} against the {benchmark}"
+    text = f"Out-of-sample R2 is {number(r2)} against the {benchmark}"
+    r2_of_all = scores[OF_ALL]
+    if scores["cw_reason"] and math.isfinite(r2_of_all):
+        return f"{text} of each asset, {number(r2_of_all)} against that of all assets together"
+    return text
 
 
 def _positive_in(report: Report) -> str:

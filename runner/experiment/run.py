@@ -61,7 +61,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     panel = prepared.panel
     model = prepared.model
     folds = prepared.folds
-    predictions = _forecast(model, panel, folds)
+    predictions, means_of_all = _forecast(model, panel, folds)
     every_row = np.arange(len(panel.dates))
     fit = model.fit(panel, every_row)
     panel.rest()
@@ -94,7 +94,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         diagnostics=diagnostics,
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
-        scores=score(predictions, panel.horizon, model.lacks_the_mean(panel)),
+        scores=score(predictions, panel.horizon, model.lacks_the_mean(panel), means_of_all),
         audit=prepared.audit,
         influence=influence(study),
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
@@ -227,21 +227,28 @@ def _analysed(
     return findings
 
 
-def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
-    """Predictions of the test cells of every fold by a model that saw its training rows only."""
+def _forecast(
+    model: Model, panel: Panel, folds: list[Fold]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Predictions of the test cells of every fold by a model that saw its training rows only.
+
+    With them the mean of the target over the training rows of all assets, by fold.
+    """
     tested = forecastable(panel, folds)
     if not tested:
-        return pd.DataFrame(columns=PREDICTIONS)
+        return pd.DataFrame(columns=PREDICTIONS), {}
     forecasts = 0
     most = sum(int(panel.usable_by_date[fold.test].sum()) for fold in tested)
     columns = {name: np.empty(most, dtype) for name, dtype in FORECASTS.items()}
     means = TrainingMeans(panel)
+    means_of_all = {}
     for number, fold in enumerate(tracked(tested, "folds forecast")):
         of_fold = _forecast_fold(model, panel, fold, means)
         rows = slice(forecasts, forecasts + len(of_fold["y"]))
         for name, values in of_fold.items():
             columns[name][rows] = values
         columns["fold"][rows] = number
+        means_of_all[fold.name] = means.of_all
         forecasts = rows.stop
         panel.rest()
     kept = {name: values[:forecasts] for name, values in columns.items()}
@@ -251,7 +258,8 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
         "asset": pd.Categorical.from_codes(kept["asset"], panel.assets),
         "fold": pd.Categorical.from_codes(kept["fold"], names),
     }
-    return pd.DataFrame({**kept, **of_dates}, columns=PREDICTIONS, copy=False)
+    predictions = pd.DataFrame({**kept, **of_dates}, columns=PREDICTIONS, copy=False)
+    return predictions, means_of_all
 
 
 def _forecast_fold(

@@ -316,6 +316,7 @@ NAMES = {
     "bic": "BIC",
     "r2_zero": "R2 (zero)",
     "r2_test_mean": "R2 (test mean)",
+    "r2_all_assets": "R2 (mean of all assets)",
     "rmse": "RMSE",
     "mae": "MAE",
     "mape_naive": "naive",

@@ -42,5 +42,9 @@ class TrainingMeans:
             cells.add_sums_by_asset(self.count, self.total)
         self.summed = train
         of_asset = self.total / np.maximum(self.count, 1)
-        of_all = self.total.sum() / max(self.count.sum(), 1)
-        return np.where(self.count > 0, of_asset, of_all)
+        return np.where(self.count > 0, of_asset, self.of_all)
+
+    @property
+    def of_all(self) -> float:
+        """The mean over all assets and training rows of the fold asked last."""
+        return float(self.total.sum() / max(self.count.sum(), 1))

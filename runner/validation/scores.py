@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -101,7 +102,9 @@ OF_ONE_PATH = [
 ]
 # only where the model contains the benchmark
 OF_NESTED = ["cw_stat", "cw_p_value"]
-COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, "cw_reason"]
+# against one training mean of all assets, of the pooled row
+OF_ALL = "r2_all_assets"
+COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, OF_ALL, "cw_reason"]
 # Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as
 # holdout/<name>.
 LOGGED = [
@@ -109,6 +112,7 @@ LOGGED = [
     "r2",
     "r2_zero",
     "r2_test_mean",
+    OF_ALL,
     "rmse",
     "rmse_naive",
     "mae",
@@ -125,7 +129,12 @@ LOGGED = [
 LOGGED_HOLD_OUT = ["n_obs", "r2", "rmse", "rmse_naive", "dm_p_value"]
 
 
-def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> pd.DataFrame:
+def score(
+    predictions: pd.DataFrame,
+    horizon: int = 0,
+    not_nested: str = "",
+    means_of_all: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Every score by scope, one row each.
 
     `asset`, one each in order of appearance, and `pooled`, the last row, are of the rows that are
@@ -140,6 +149,7 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
             the training rows. `r2_test_mean` takes the mean of the rows scored.
         horizon: rows that the target looks ahead, for the errors of means over dates.
         not_nested: why the model does not contain the benchmark; there is then no Clark-West test.
+        means_of_all: mean of the target over the training rows of all assets, by fold.
 
     Returns:
         scope, unit, n_obs, a column per score and test, NaN where one means nothing, and
@@ -164,7 +174,27 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     scores = scores.reindex(columns=COLUMNS)
     if not_nested:
         scores[OF_NESTED] = np.nan
+    if means_of_all:
+        scores.loc[scores.index[-1], OF_ALL] = _r2_of_all(predictions, means_of_all)
     return scores.assign(cw_reason=not_nested)
+
+
+def _r2_of_all(predictions: pd.DataFrame, means_of_all: Mapping[str, float]) -> float:
+    """R2 against one training mean of all assets, a mean over paths; NaN of a single asset.
+
+    The training mean of each asset is noisy where assets have few rows: a pooled constant beats
+    it without any signal. The mean of all assets has no such noise.
+    """
+    judged = open_rows(predictions)
+    if judged["asset"].nunique() < 2:
+        return math.nan
+    y = judged["y"].to_numpy(dtype=float)
+    forecast = judged["prediction"].to_numpy(dtype=float)
+    benchmark = judged["fold"].map(means_of_all).to_numpy(dtype=float)
+    r2 = []
+    for rows in _paths(judged, np.arange(len(judged))).values():
+        r2.append(r2_against(y[rows], forecast[rows], benchmark[rows]))
+    return float(np.mean(r2))
 
 
 def _of_folds(predictions: pd.DataFrame, whole: Sample) -> list[dict[str, object]]:

@@ -133,7 +133,7 @@ def _say_changes(composer: Composer) -> None:
     """Which keys the overrides added to open mappings, and what was left out of an experiment."""
     added = dict.fromkeys(composer.added)
     if added:
-        _say(f"new in the spec: {', '.join(added)}")
+        _say(f"added to the spec: {', '.join(added)}")
     for sentence in dict.fromkeys([*composer.examples.left_out, composer.earlier]):
         _say(sentence)
 

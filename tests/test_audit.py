@@ -480,7 +480,7 @@ def test_a_leak_stops_the_run_tags_it_or_is_let_be(cli: Any, tmp_path: Path) -> 
     stopped = cli(*WORDS)
     assert stopped.code == 2
     assert stopped.errors[0].startswith(
-        "error: features.planted: looks ahead by 1 row; first value that moves: "
+        "error: features.planted: looks ahead by 1 row: its value on "
     )
     assert "audit=tag" in stopped.errors[-1]
     assert stopped.directory is None

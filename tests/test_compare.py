@@ -201,6 +201,14 @@ def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
     assert any("best of 2 different scores" in line for line in found.words)
 
 
+def test_r2_of_zero_but_for_rounding_share_a_rank_and_beat_nothing(made: Made) -> None:
+    for at, value in enumerate([1.1e-16, 0.0, -2.2e-16, -0.1]):
+        made.job(spec_of(model__lags=at), {"oos/r2": value})
+    found = compared(made.plan())
+    assert found.leaderboard["rank"].tolist() == [1, 1, 1, 4]
+    assert "No job beats the training mean: no oos/r2 is above zero." in found.words
+
+
 def test_a_score_that_no_job_has_is_replaced_and_that_is_said(made: Made) -> None:
     made.settings = {"score": "oos/rank_ic"}
     for at in range(2):

@@ -145,7 +145,7 @@ def test_own_returns_on_raw_french_factors(cli: Any, write: Write) -> None:
     assert "MktRF (column Mkt-RF), SMB, HML, RF" in words
     assert "are dated by their last day" in words
     assert "divided by 100 (per cent)" in words
-    assert "120 of the 120 dates of the assets met" in words
+    assert "120 of the 120 dates of the assets are in it" in words
 
 
 def ff3_of_industries(*overrides: str) -> Any:
@@ -518,10 +518,10 @@ def test_days_met_and_missed_are_counted(write: Write) -> None:
     table = pd.DataFrame({"date": pd.date_range(days[0], days[-1])})
     table["f"] = 1.0
     market = with_series(market_on(days), write("f.csv", table))
-    assert "30 of the 30 dates of the assets met" in market.notes[0]
+    assert "30 of the 30 dates of the assets are in it" in market.notes[0]
     [line] = market.dropped
     weekends = len(table) - 30
-    assert line == ("row of data.series.s", "date that the assets do not have", weekends)
+    assert line == ("data.series.s row", "date that the assets do not have", weekends)
 
 
 def macro_file(frequency: str) -> pd.DataFrame:
@@ -760,7 +760,7 @@ def test_labels_with_dates_hold_until_the_next_of_their_asset(write: Write) -> N
     assert said[:, 1].tolist() == ["unknown"] * 3 + ["y"] * 2
     assert set(said[:, 2]) == {"unknown"}
     assert "from their dates on" in market.notes[0]
-    assert ("row of data.labels.l", "asset that is not modelled", 1) in market.dropped
+    assert ("data.labels.l row", "asset that is not modelled", 1) in market.dropped
     # three of BBB before its first label, five of CCC
     lacking = ("source value", "sector has no label on the date: unknown", 8)
     assert lacking in market.dropped
@@ -877,7 +877,7 @@ audit: 'off'
     assert as_of.code == 2
     assert "joined as of their dates, a return would count on later dates too" in as_of.err
     equal = cli("experiment=own", "--config-dir", "mine", "++data.series.f.on=equal")
-    assert "60 of the 60 dates of the assets met" in " ".join(equal.out.split())
+    assert "60 of the 60 dates of the assets are in it" in " ".join(equal.out.split())
 
 
 # What jobs share

@@ -156,7 +156,7 @@ def test_new_keys_of_a_mapping_are_printed_without_their_settings(
 ) -> None:
     added = "analyses={s: {_target_: runner.analyses.sharpe}}"
     assert main([*FILE, added, "data.macro.vix=^VIX", "--cfg", "job"]) == 0
-    assert capsys.readouterr().err == "new in the spec: analyses.s, data.macro.vix\n"
+    assert capsys.readouterr().err == "added to the spec: analyses.s, data.macro.vix\n"
 
 
 def test_settings_of_what_is_there_stay_closed() -> None:

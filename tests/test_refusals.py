@@ -708,7 +708,7 @@ def refused(folder: Path, says: Sequence[str], *words: str) -> list[str]:
     outcome = call_cli(folder, *words)
     assert outcome.code == 2 and not outcome.out, (outcome.code, outcome.err)
     others = set(outcome.err.splitlines()) - set(outcome.errors)
-    assert all(line.startswith("new in the spec: ") for line in others), others
+    assert all(line.startswith("added to the spec: ") for line in others), others
     lines = [line.removeprefix("error: ") for line in outcome.errors]
     assert_begins(lines, says)
     return lines

@@ -170,7 +170,8 @@ def forecasts(
     """Predictions of least squares by asset, as a run makes them."""
     panel = panel_of(y, X, horizon=horizon)
     folds = _folds(splitter, panel)
-    return _forecast(Regression(), panel, folds), folds
+    predictions, _ = _forecast(Regression(), panel, folds)
+    return predictions, folds
 
 
 @pytest.mark.parametrize("lost", ["late", "hole"])
@@ -215,7 +216,9 @@ def test_rows_that_were_not_usable_are_said() -> None:
     assert report.folds["train_rows"].tolist() == [3 * rows for rows in (100, 163, 226)]
     said = "152 of 400 dates are in no fold: no asset has a target and every feature there."
     assert said in sections(report)["Out of sample"]
-    with pytest.raises(DataError, match=r"rows counted: the 248 of 400 dates with a usable cell\)"):
+    with pytest.raises(
+        DataError, match=r"rows counted: the 248 of 400 dates with target and features\)"
+    ):
         run(Composer().job([*words, "validation.first=300"]).experiment)
 
 

@@ -303,7 +303,7 @@ def forecasts(daily, purge: int | str, **settings):
     model = replace(made.model, **settings).on(panel)
     splitter = replace(made.splitter, purge=purge)
     folds = split_usable(splitter, panel.dates, panel.usable, panel.horizon)
-    table = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
+    table, _ = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
     y, f = table["y"].to_numpy(), table["prediction"].to_numpy()
     return np.corrcoef(y, f)[0, 1], np.sqrt(np.mean((y - f) ** 2)), table, folds
 

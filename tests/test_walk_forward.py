@@ -73,7 +73,7 @@ def test_the_refusal_on_the_command_line(cli) -> None:
     assert outcome.errors == [
         "error: validation.train_ends: 48 (2016-03-31) tests rows 49..54 (2016-04-30..2016-09-30), but the hold-out "
         "is rows 49..60 (2016-04-30..2017-03-31): they overlap in rows 49..54 (2016-04-30..2016-09-30); "
-        "allowed: up to 42 (rows counted: the 60 of 61 dates with a usable cell)"
+        "allowed: up to 42 (rows counted: the 60 of 61 dates with target and features)"
     ]
     assert outcome.directory is None
 

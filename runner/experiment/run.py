@@ -180,7 +180,7 @@ def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
     except DataError as error:
         if usable.all():
             raise
-        dates = f"the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
+        dates = f"the {int(usable.sum()):,} of {len(usable):,} dates with target and features"
         lines = [f"{mistake} (rows counted: {dates})" for mistake in error.mistakes]
         raise DataError(lines) from error
 

@@ -355,7 +355,7 @@ def _on_equal_dates(
         rows.dropped.append(rows.line("date that the assets do not have", missed))
     met_dates = met.at[met.at >= 0]
     meets = len(np.unique(met_dates))
-    words = [f"{meets:,} of the {len(calendar):,} dates of the assets met"]
+    words = [f"{meets:,} of the {len(calendar):,} dates of the assets are in it"]
     common = int(in_span(calendar, dates).sum())
     if 2 * meets < common:
         words.append(f"{rows.where}.on=asof carries values to the dates between")
@@ -404,7 +404,7 @@ def _values(rows: Rows, placed: Placed) -> dict[str, np.ndarray]:
             stale += int(old.sum())
         values[name] = cells
     if stale:
-        rows.dropped.append(Dropped(f"cell of {rows.where}", "older than stale allows", stale))
+        rows.dropped.append(Dropped(f"{rows.where} value", "older than stale allows", stale))
     return values
 
 
@@ -429,7 +429,7 @@ def _note(
     for part in values.values():
         cells += part.size
         known += int((~np.isnan(part)).sum())
-    coverage = f"{known:,} of {cells:,} asset-dates have a value"
+    coverage = f"{known:,} of {cells:,} values are there"
     parts = "; ".join([*rows.words, *words, coverage])
     table = f"{rows.where} ({shown(settings.path)})"
     return f"{table}: {listed(names)}; {parts}."

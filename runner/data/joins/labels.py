@@ -175,7 +175,7 @@ def _one_each(
 
 def _left_out(where: str, rows: LabelRows, market: Market) -> list[Dropped]:
     """The account of the rows of a table of labels that no asset or date of the data has."""
-    of_table = f"row of {where}"
+    of_table = f"{where} row"
     is_modelled = rows.asset.values.isin(market.assets)
     known = np.append(is_modelled, False)
     others = ~known[rows.asset.codes]

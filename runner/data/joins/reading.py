@@ -87,7 +87,7 @@ class Rows:
 
     def line(self, reason: str, rows: int) -> Dropped:
         """A line of the account of what was left out."""
-        return Dropped(f"row of {self.where}", reason, rows)
+        return Dropped(f"{self.where} row", reason, rows)
 
 
 def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
@@ -127,7 +127,7 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
         raise DataError(f"{where}.percent: {ALREADY}")
     rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
     joined_by = [key.column for key in keys[:2] if key.name in KEYS]
-    rows.words.append(f"by {' and '.join(joined_by)}")
+    rows.words.append(f"joined by {' and '.join(joined_by)}")
     _leave_out(rows, settings, parts.keys)
     return rows
 

@@ -327,8 +327,8 @@ def _panel_row(
     first_row = int(moved[0])
     first_date = panel.dates[first_row]
     text = (
-        f"{what}: looks ahead on the whole data; "
-        f"first value that moves: {first_date:%Y-%m-%d} ({check})"
+        f"{what}: looks ahead on the whole data: "
+        f"its value on {first_date:%Y-%m-%d} differs ({check})"
     )
     return line(
         what,

@@ -20,8 +20,8 @@ from runner.progress import tracked
 from runner.targets import Target
 from runner.text import count
 
-ENDED = "data end at the cut"
-OTHER_FUTURE = "other data after the cut"
+ENDED = "without later data"
+OTHER_FUTURE = "with other later data"
 Column = Callable[[Market], Any]
 Change = Callable[[np.ndarray, int], np.ndarray]  # of columns (T', N, K) behind a row
 Row = dict[str, Any]
@@ -361,7 +361,7 @@ def feature_finding(tally: Tally, dates: pd.DatetimeIndex) -> str:
     """The sentence on a feature or step that looks ahead."""
     ahead = f"at least {tally.rows_ahead} rows" if tally.rows_ahead > 1 else "1 row"
     first = _day(tally.first_date(dates))
-    return f"{tally.what}: looks ahead by {ahead}; first value that moves: {first} ({tally.check})"
+    return f"{tally.what}: looks ahead by {ahead}: its value on {first} differs {tally.check}"
 
 
 def _day(date: pd.Timestamp | None) -> str:

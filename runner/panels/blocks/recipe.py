@@ -67,8 +67,8 @@ def reach_of(market: Market, recipe: Recipe) -> Reach:
             where = WEIGHT if name == WEIGHT else f"features.{name}"
             mistakes.append(
                 f"{where}: it may use all of the past; allowed with data.on_disk: a function that "
-                "says how far it looks back (runner.features.looks_back), or an expression that "
-                "ends somewhere"
+                "says how far it looks back, such as @runner.features.looks_back(21), or an "
+                "expression of a fixed number of rows"
             )
             continue
         before = max(before, rows)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.sweeps.comparison.ranked import FORECAST
 from runner.sweeps.comparison.sameness import unchanging
 from runner.text import count, number
+from runner.validation.scores import BENCHMARK
 
 if TYPE_CHECKING:
     from runner.sweeps.comparison.ranked import Ranked
@@ -72,6 +74,8 @@ def _score(comparison: Ranked) -> list[str]:
     values = [score for score in scores if score is not None]
     if not values:
         return sentences
+    if comparison.ranks_by_r2 and comparison.score.startswith(FORECAST) and values[0] <= 0.0:
+        sentences.append(f"No job beats the {BENCHMARK}: no {comparison.score} is above zero.")
     different = len(set(values))
     if different > 1:
         sentences.append(

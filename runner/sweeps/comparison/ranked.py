@@ -138,8 +138,14 @@ class Ranked:
         value = outcome.metrics.get(self.score)
         if value is None:
             return None
-        rounded = f"{value:.12g}"
-        return float(rounded)
+        rounded = float(f"{value:.12g}")
+        # an R2 is a difference from one, so that an R2 of zero has the rounding of one
+        return round(rounded, 12) if self.ranks_by_r2 else rounded
+
+    @property
+    def ranks_by_r2(self) -> bool:
+        """Whether the score is an R2."""
+        return "r2" in self.score.rpartition("/")[2].split("_")
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import runner
+from runner.__main__ import main
 from runner.data.accounts.account import Account, account_of
 from runner.data.accounts.values import ANOTHER_SCALE, IN_PER_CENT
 from runner.data.market import Market
@@ -259,6 +260,8 @@ def prices(folder: Path) -> Path:
 
 FILE = ["data=file", "data.path=prices.csv", "data.columns.volume=null", "data.market=MKT"]
 
+WIDE = ("data.form=wide", "data.values=close")
+
 
 def test_the_command_prints_and_writes_the_account(cli, tmp_path) -> None:
     prices(tmp_path)
@@ -286,6 +289,34 @@ def test_the_command_prints_and_writes_the_account(cli, tmp_path) -> None:
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == [
         "check"
     ]  # no ledger, no run
+
+
+def test_a_wide_file_says_where_assets_and_values_stand(cli, tmp_path) -> None:
+    wide = pd.read_csv(prices(tmp_path)).pivot(index="Date", columns="Ticker", values="AdjClose")
+    wide.rename_axis("day").to_csv(tmp_path / "wide.csv")
+    words = ("check", "data=file", "data.path=wide.csv", "experiment=none")
+    lines = [" ".join(line.split()) for line in cli(*words).out.splitlines()]
+    assert "day date date recognised" in lines
+    assert "(headings) asset asset recognised" in lines
+    assert "(cells) close price recognised 800 0" in lines
+    given = [" ".join(line.split()) for line in cli(*words, *WIDE).out.splitlines()]
+    assert "(headings) asset asset given" in given
+    assert "(cells) close price given 800 0" in given
+
+
+def test_a_narrow_terminal_breaks_texts_and_cuts_no_number(tmp_path, monkeypatch, capsys) -> None:
+    prices(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["check", *FILE]) == 0
+    of_check = capsys.readouterr().out
+    assert main(["audit", "data=french"]) == 0
+    of_audit = capsys.readouterr().out
+    for out in (of_check, of_audit):
+        assert "…" not in out
+        wider = [line for line in out.splitlines() if len(line) > 80 and "outputs/" not in line]
+        assert not wider
+    assert "AdjClose of MKT" in " ".join(of_check.split())
 
 
 def test_only_data_has_to_be_right(cli, tmp_path) -> None:

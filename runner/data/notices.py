@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
+# where assets and values of a table of dates x assets stand, which has no column of either
+HEADINGS = "(headings)"
+CELLS = "(cells)"
+
 
 class Dropped(NamedTuple):
     """One line of the account of what was left out, and why."""
@@ -21,7 +25,7 @@ class Reading(NamedTuple):
 
     Attributes:
         table: the file, query or DataFrame, in words.
-        column: its name there.
+        column: its name there; of dates x assets `HEADINGS` and `CELLS`.
         name: by which the spec and the market have it.
         taken_for: its role: date, asset, time of day, price, return, field, series, group, ...
         guessed: whether the spec leaves it open, and it was chosen by its name or content.

@@ -20,7 +20,7 @@ from runner.experiment.wording import calendar_text, target_text
 from runner.sinks import machine
 from runner.sinks.machine import Form
 from runner.sinks.paper import of_run
-from runner.sinks.telling.console import APART, WIDEST, Page, Sheet
+from runner.sinks.telling.console import APART, Page, Sheet
 from runner.sinks.telling.short import AUDIT, in_short, is_clean
 from runner.text import LEVEL, count, p_text, shown, stars, stars_of_mean, unit_noun
 
@@ -263,28 +263,26 @@ def show_audit(name: str, audit: Audit, form: Form = "tables") -> None:
     if form in ("json", "quiet"):
         return say(machine.of_audit(name, audit), form)
     console = Page()
-    table = _table(
-        "what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict"
-    )
-    for row in audit.table.itertuples():
+    rows = audit.table
+    are_dated = bool(rows["first_date"].notna().any())
+    dates = ("first",) if are_dated else ()
+    table = _table("what", "check", "moved", "values", *dates, "ahead", "verdict")
+    for row in rows.itertuples():
         has_date = row.first_date is not None and row.first_date == row.first_date
+        first = f"{row.first_date:%Y-%m-%d}" if has_date else ""
         cells = [
             row.what,
             row.check,
             str(row.moved),
             f"{row.values:,}",
-            f"{row.first_date:%Y-%m-%d}" if has_date else "",
+            *((first,) if are_dated else ()),
             str(row.rows_ahead),
             Text(row.verdict, style="bold red" if row.verdict == "leak" else ""),
         ]
         table.add_line(cells)
-    table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
-    table.columns[1].overflow = "fold"
+    table.columns[1].no_wrap = False  # texts take lines enough; names of columns are never cut
     table.columns[-1].no_wrap = False
-    width = console.width
-    console.width = max(width, WIDEST)
-    console.print(table)
-    console.width = width
+    console.folding(table)
     console.sentences(audit.words)
 
 

@@ -29,6 +29,7 @@ from runner.data.columns.column import Column
 from runner.data.columns.sizes import amounts, largest_values, median_size
 from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.market import Market
+from runner.data.notices import CELLS, HEADINGS
 from runner.data.suspicions import returns_of, stamp
 from runner.errors import listed
 from runner.text import count, percent
@@ -254,7 +255,7 @@ def _guessed(market: Market) -> list[str]:
     """Which columns were taken by a guess."""
     guesses = []
     for reading in market.readings:
-        if reading.guessed and reading.name != reading.column:
+        if reading.guessed and reading.column not in (reading.name, HEADINGS, CELLS):
             guesses.append(f"{reading.name} = {reading.column}")
     if not guesses:
         return []

@@ -182,6 +182,7 @@ class Roles:
         date_format: of the dates; null recognises it.
         asked: columns under their own names that the spec names elsewhere, and how each is read.
         where: column -> what the rows that are read have in it.
+        called: name here -> what people call its column, where that has another name in the files.
     """
 
     columns: Mapping[str, str | None]
@@ -194,6 +195,7 @@ class Roles:
     date_format: str | None = None
     asked: Mapping[str, AskedFor] = field(default_factory=dict)
     where: Mapping[str, Texts] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -309,7 +311,8 @@ class Roles:
         readings = []
         for name, column in columns.items():
             role = TAKEN_FOR.get(name, "field")
-            readings.append(Reading(table, column, name, role, name in self.guessed))
+            shown = self.called.get(name, column)
+            readings.append(Reading(table, shown, name, role, name in self.guessed))
         for name, column in self.groups.items():
             readings.append(Reading(table, column.strip(), name, "group"))
         for name in self.asked:

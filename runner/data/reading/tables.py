@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.data.factor_names import RISK_FREE, canonical
+from runner.data.notices import CELLS, HEADINGS
 from runner.data.reading import shapes, usual
 from runner.data.reading.dates.columns import read_dates
 from runner.data.reading.files import OWN_COLUMN, Files, check
@@ -41,6 +42,7 @@ class AssetTable:
         asked: columns that the spec names outside of `data`, and how each is read.
         per_cent: whether the cells were written with per cent signs, and so divided by 100.
         as_written: whether the files have a row per date and asset with these columns.
+        called: name here -> what people call its column, where that has another name in the files.
     """
 
     columns: Mapping[str, str | None]
@@ -51,6 +53,7 @@ class AssetTable:
     asked: Mapping[str, AskedFor] = field(default_factory=dict)
     per_cent: bool = False
     as_written: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 class Wide(NamedTuple):
@@ -100,7 +103,7 @@ def asset_table(
         if groups:
             raise DataError("data.groups: a wide file has none; allowed: {} with data.form=wide")
         date = _date_column(files, columns)
-        return _melted(files, _wide(files, date, files.everything({date})), values)
+        return _melted(files, date, _wide(files, date, files.everything({date})), values)
     chosen, changed = usual.resolved(columns, _of_roles(files))
     if files.form.form is None and _may_be_wide(chosen, files.names):
         return _of_wide(files, columns, values, classified)
@@ -238,7 +241,7 @@ def _of_wide(
         absent = listed(asked)
         remedy = f"data.form=wide data.values={values} reads it"
         raise DataError(f"{files.where}: {given}, without {absent}; {remedy}")
-    return _melted(files, wide, given_values)
+    return _melted(files, date, wide, given_values)
 
 
 def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError) -> DataError:
@@ -351,7 +354,7 @@ def _counts_rows(name: str, table: pa.Table) -> bool:
     return len(numbers) > 0 and np.array_equal(numbers - numbers[0], np.arange(len(numbers)))
 
 
-def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
+def _melted(files: Files, date: str, wide: Wide, given: Values | None) -> AssetTable:
     """A row per date and asset.
 
     Raises:
@@ -381,8 +384,11 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
     def read(wanted: Mapping[str, str], text: set[str]) -> pa.Table:
         return table
 
-    guessed = [] if given else [values]
-    return AssetTable(columns, read, notes, guessed, per_cent=wide.per_cent)
+    guessed: list[str] = [] if given else [values]
+    if files.form.form is None:
+        guessed += [usual.DATE, usual.ASSET]
+    called = {usual.DATE: date, usual.ASSET: HEADINGS, values: CELLS}
+    return AssetTable(columns, read, notes, guessed, per_cent=wide.per_cent, called=called)
 
 
 def _factors_beside(

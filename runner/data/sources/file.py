@@ -148,6 +148,7 @@ class File(Form):
             date_format=self.date_format,
             asked=table.asked,
             where=self.where,
+            called=table.called,
         )
 
     def _long(self, files: Files, table: AssetTable) -> Long:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.sinks import machine
 from runner.sinks.accounts.shown import TEXT, Shown, shown
 from runner.sinks.machine import Form
-from runner.sinks.telling.console import WIDEST, Page, Sheet
+from runner.sinks.telling.console import Page, Sheet
 from runner.sinks.terminal import say
 from runner.text import count
 
@@ -21,24 +21,23 @@ def show(name: str, account: Account, directory: Path, form: Form = "tables") ->
     if form in ("json", "quiet"):
         return say(machine.of_check(name, account, directory), form)
     console = Page()
-    console.width = max(console.width, WIDEST)
     assets = count(len(account.coverage), "asset")
     title = f"{name}: {assets}, {account.span}"
     console.print(title, style="bold")
     source = f"data: {account.source} ({account.fingerprint[:12]})"
     console.print(source)
     console.print(f"calendar: {account.calendar}")
-    console.lines(account.words)
+    console.sentences(account.words)
     for table in shown(account):
         console.print()
         console.print(table.heading, style="bold")
-        console.print(_table(table))
+        console.folding(_table(table))
         if table.note:
-            console.print(f"({table.note})")
+            console.sentences([f"({table.note})"])
     if account.notes:
         console.print()
         console.print("Notes", style="bold")
-        console.lines(account.notes)
+        console.sentences(account.notes)
     console.print()
     console.print(f"Page and files: {directory}")
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ENDLESS = 10_000  # columns of the terminal: more than any table takes
 WIDEST = 120  # columns of a file or a pipe, which have no width of their own
 NARROWEST = 60  # of a terminal; a narrower one wraps lines
+GAP = 2  # columns between those of a table
 APART = 2  # columns from the longest subject to its sentences
 
 
@@ -57,6 +59,13 @@ class Page(Console):
         self.print(table)
         self.width = before
 
+    def folding(self, table: Sheet) -> None:
+        """Print a table whose texts take lines enough, where all of it is wider than this."""
+        before = self.width
+        self.width = max(before, table.least)
+        self.print(table)
+        self.width = before
+
     def wrapped(self, text: str, indent: int = 0) -> list[Text]:
         """The lines that a sentence takes, words whole; what leaks is red."""
         words = Text(shown(text))
@@ -91,7 +100,9 @@ class Sheet(Table):
 
     def __init__(self, columns: Iterable[tuple[str, bool]], header_style: str = "bold") -> None:
         """Columns by their headings, each with whether it is of text."""
-        super().__init__(box=None, pad_edge=False, header_style=header_style, padding=(0, 2, 0, 0))
+        super().__init__(
+            box=None, pad_edge=False, header_style=header_style, padding=(0, GAP, 0, 0)
+        )
         for heading, of_text in columns:
             justify: JustifyMethod = "left" if of_text else "right"
             self.add_column(shown(heading), justify=justify, no_wrap=True)
@@ -102,6 +113,17 @@ class Sheet(Table):
         console = Page()
         console.width = ENDLESS
         return console.measure(self).maximum
+
+    @property
+    def least(self) -> int:
+        """The same where texts that may are on several lines, words whole."""
+        wide = 0
+        for column in self.columns:
+            texts = [str(column.header), *map(str, column.cells)]
+            if not column.no_wrap:
+                texts = " ".join(texts).split()
+            wide += max(map(cell_len, texts), default=0) + GAP
+        return wide
 
     def add_line(self, cells: Iterable[str | Text]) -> None:
         """Add a row; a cell that has a style is of our own words."""

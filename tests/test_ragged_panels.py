@@ -422,6 +422,43 @@ def test_some_assets_at_a_time_give_what_all_give(
     np.testing.assert_array_equal(of_parts.y[cube.valid], cube.y[cube.valid])
 
 
+@pytest.mark.parametrize("weights", [None, "x1"])
+def test_features_that_lie_side_by_side_are_not_copied(
+    weights: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells with a target alone are then kept beside the rows, and counted as before."""
+    monkeypatch.setattr(some_assets, "CELLS", T * 7)
+    apart = market_of(ragged(seed=12), few=True)
+    names = [f"x{k}" for k in range(K)]
+    held = [apart.fields.columns[name] for name in names]
+    block = np.array([column.values for column in held])
+    moved = {
+        name: LongColumn(column.listings, values)
+        for name, column, values in zip(names, held, block, strict=True)
+    }
+    together = replace(apart, fields=Fields({**apart.fields.columns, **moved}))
+    features = {name: partial(field, name=name) for name in names}
+    rows, view = (
+        build_panel(market, features, TARGETS["ahead"], [], weights) for market in (apart, together)
+    )
+    assert view.cells.lone is not None and len(view.cells.lone.y) > 0
+    assert np.shares_memory(view.cells.X, block) and not view.cells.X.flags.writeable
+    assert view.dropped == rows.dropped
+    for array in ("y", "valid"):
+        np.testing.assert_array_equal(getattr(view, array), getattr(rows, array))
+    np.testing.assert_array_equal(view.X[view.valid], rows.X[rows.valid])
+    for some in (names[1:], []):
+        one, other = rows.of(some, weights), view.of(some, weights)
+        assert one.dropped == other.dropped
+        np.testing.assert_array_equal(one.valid, other.valid)
+        np.testing.assert_array_equal(one.y, other.y)
+        assert rows_of(rows, some, "own", weights)[1].own == one.usable_cells
+        assert rows_of(view, some, "own", weights)[1].own == one.usable_cells
+    for model in (Regression(by="date"), Regression(by=None, estimator="ridge", penalty=1.0)):
+        fits = [model.fit(panel).coefficients for panel in (rows, view)]
+        pd.testing.assert_frame_equal(*fits)
+
+
 def test_what_takes_each_asset_by_itself_sees_some_assets_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -64,7 +64,9 @@ def build_panel(
     """
     mistakes: list[str] = []
     columns = asked(features, weights)
-    gather = every_cell if market.fields.listed is None else listed_cells
+    unchanged = own == EVERY and not steps and market.members is None
+    wide = market.fields.listed is None
+    gather = every_cell if wide else partial(listed_cells, as_read=unchanged)
     cells, with_gaps, dates, horizon, unit = gather(columns, target, market, mistakes, own)
     on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     if mistakes:
@@ -79,13 +81,11 @@ def build_panel(
         memory.refuse_cube(*cells.shape, len(names))
     stepped = applied(steps, _for_steps(cells, market, labels), names, cells.y)
     keep = _kept(cells, stepped.keep, inside)
-    raw = None if stepped.y is cells.y else cells.y
-    of_steps = replace(cells, y=stepped.y, raw=raw)
+    of_steps = replace(cells, y=stepped.y, raw=None if stepped.y is cells.y else cells.y)
     usable, unknown = usable_cells(of_steps, names, weights, keep, by_rule)
     let_go(usable.X)
     by_steps = [Dropped(*line) for line in stepped.account]
-    running = _running_period(market, dates, own)
-    before_steps = [*market.dropped, *running, *outsiders(market, inside)]
+    before_steps = [*market.dropped, *_running_period(market, dates, own)]
     return Panel(
         dates=dates,
         assets=market.assets,
@@ -93,7 +93,7 @@ def build_panel(
         cells=usable,
         horizon=horizon,
         groups=market.groups,
-        dropped=(*before_steps, *by_steps, *unknown),
+        dropped=(*before_steps, *outsiders(market, inside), *by_steps, *unknown),
         back=stepped.back,
         sessions=session_numbers(dates) if market.sessions else None,
         notes=(*market.notes, *on_periods),

@@ -18,6 +18,7 @@ from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
 from runner.panels.numbers.cells import Cells, Cube, Stored
+from runner.panels.numbers.joining import with_lone
 from runner.panels.numbers.selections import kept_columns
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
@@ -310,7 +311,8 @@ class Panel:
             cells, unknown = self._of_files(in_memory, names, weights, before)
         else:
             positions = [self.names.index(name) for name in names]
-            of_names = replace(in_memory, X=kept_columns(in_memory.X, positions))
+            held = in_memory if names else with_lone(in_memory)
+            of_names = replace(held, X=kept_columns(held.X, positions))
             cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         return replace(
             self,

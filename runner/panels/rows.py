@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError, listed
+from runner.panels.numbers.joining import with_lone
 from runner.panels.panel import Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
@@ -97,10 +98,11 @@ def rows_of(
     own = 0
     lacking = dict.fromkeys(others, 0)
     for _, stretch in whole.cells.stretches():
-        part = replace(whole, cells=stretch)
+        held = stretch if used else with_lone(stretch)
+        part = replace(whole, cells=held)
         of_model = known(part, used)
         own += int(np.count_nonzero(of_model))
-        only_own = of_model & ~stretch.valid  # another feature is unknown there
+        only_own = of_model & ~held.valid  # another feature is unknown there
         for name in others:
             values = _column(part, name)[only_own]
             lacking[name] += int(np.count_nonzero(~np.isfinite(values)))

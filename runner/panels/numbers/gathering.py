@@ -19,6 +19,8 @@ from runner.features.functions import field
 from runner.panels import memory
 from runner.panels.evaluated import Checked, aligned, checked, evaluate
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
+from runner.panels.numbers.ragged import Lone
+from runner.panels.numbers.selections import side_by_side
 from runner.panels.numbers.some_assets import (
     Column,
     Known,
@@ -130,11 +132,15 @@ def listed_cells(
     market: Market,
     mistakes: list[str],
     own: slice,
+    as_read: bool = False,
 ) -> Gathered:
     """The columns in the cells in which one of them has a value; arguments as of `every_cell`.
 
     A field as it is stays long, and what computes every asset by itself is computed for some
     assets at a time; no more than one other column at a time is an array of every cell.
+
+    Args:
+        as_read: whether nothing changes the features, so that they may be those of the market.
     """
     reading = Reading(columns, target, market, mistakes, own)
     dates = reading.dates
@@ -144,6 +150,10 @@ def listed_cells(
         N = len(market.assets)
         memory.check(len(dates), N, len(features), market.fields.listed, bool(wide))
     read = reading.columns(mistakes)
+    with_gaps = [TARGET, *columns]
+    held = held_by_market(read, features) if as_read else None
+    if held is not None:
+        return Gathered(held, with_gaps, dates, reading.horizon, reading.unit)
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
     n = len(listings.row)
@@ -156,8 +166,31 @@ def listed_cells(
     values = writer.column(read[TARGET])
     weights = writer.column(read[WEIGHT]) if WEIGHT in read else None
     rows = Ragged(listings, values, X, np.zeros(n, dtype=bool), weights)
-    with_gaps = [TARGET, *columns]
     return Gathered(rows, with_gaps, dates, reading.horizon, reading.unit)
+
+
+def held_by_market(columns: Mapping[str, Column], features: Sequence[str]) -> Ragged | None:
+    """Rows whose features are those of the market, without a copy; None where these lie apart.
+
+    Cells with a target and no feature are kept beside them.
+    """
+    known = {name: column for name, column in columns.items() if isinstance(column, Known)}
+    if len(known) < len(columns) or not known.keys() >= set(features) or not features:
+        return None
+    target = known.pop(TARGET)
+    listings = known[features[0]].listings
+    X = side_by_side([known[name].values for name in features])
+    of_one_table = all(column.listings is listings for column in known.values())
+    if X is None or listings is None or not of_one_table:
+        return None
+    place = np.searchsorted(listings.position, target.position)
+    nearest = np.append(listings.position, -1)[place]
+    is_listed = nearest == target.position
+    y = np.full(len(X), np.nan)
+    y[place[is_listed]] = target.values[is_listed]
+    lone = Lone(target.position[~is_listed], target.values[~is_listed])
+    weights = known[WEIGHT].values if WEIGHT in known else None
+    return Ragged(listings, y, X, np.zeros(len(X), dtype=bool), weights, lone=lone)
 
 
 class Reading:
@@ -265,7 +298,8 @@ class Reading:
         if not isinstance(column, LongColumn):
             return None
         position, kept = self._on_dates(column.listings)
-        return Known(position, column.values[kept])
+        listings = column.listings if isinstance(kept, slice) else None
+        return Known(position, column.values[kept], listings)
 
     def _on_dates(self, listings: Listings) -> tuple[np.ndarray, np.ndarray | slice]:
         """Positions of listings among the cells of the panel, and which listings these are."""

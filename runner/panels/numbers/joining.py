@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from runner.data.columns.listings import Listings
+from runner.panels.numbers.cube import Cube
 from runner.panels.numbers.ragged import Ragged
 
 
@@ -52,3 +54,26 @@ def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """Numbers of parts one after the other; None where they have none."""
     there = [part for part in parts if part is not None]
     return np.concatenate(there) if there else None
+
+
+def with_lone(cells: Cube | Ragged) -> Cube | Ragged:
+    """The same with every cell that has a target listed."""
+    if not isinstance(cells, Ragged) or cells.lone is None:
+        return cells
+    lone = cells.lone
+    position = np.concatenate([cells.listings.position, lone.position])
+    order = np.argsort(position)
+    row, column = np.divmod(position[order], cells.shape[1])
+    listings = replace(cells.listings, row=row.astype(np.int32), column=column.astype(np.int32))
+
+    def placed(values: np.ndarray, others: Any) -> np.ndarray:
+        more = np.full((len(lone.y), *values.shape[1:]), others, dtype=values.dtype)
+        return np.concatenate([values, more])[order]
+
+    return Ragged(
+        listings=listings,
+        y=np.concatenate([cells.y, lone.y])[order],
+        X=placed(cells.X, np.nan),
+        valid=placed(cells.valid, False),
+        weights=None if cells.weights is None else placed(cells.weights, np.nan),
+    )

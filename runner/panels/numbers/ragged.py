@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,18 @@ SAMPLE = 2000  # rows of all dates whose mean is that of all
 CELLS = 2**16  # rows whose features are compared at a time
 
 
+class Lone(NamedTuple):
+    """Cells with a target and no feature: none of them can be used where a model has features.
+
+    Attributes:
+        position: (m,) among all cells, increasing.
+        y: target (m,).
+    """
+
+    position: np.ndarray
+    y: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Ragged:
     """Numbers of the listed cells alone, by date, then asset.
@@ -44,6 +56,7 @@ class Ragged:
         X: features (n, K).
         valid: (n,) whether a cell is usable.
         weights, raw: (n,), or None; see `runner.panels.panel.Panel`.
+        lone: cells beside the listed ones that have a target alone; None where these are listed.
     """
 
     listings: Listings
@@ -52,6 +65,7 @@ class Ragged:
     valid: np.ndarray
     weights: np.ndarray | None = None
     raw: np.ndarray | None = None
+    lone: Lone | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -96,7 +110,10 @@ class Ragged:
         T, N = self.shape
         if name == "X":
             memory.refuse_cube(T, N, values.shape[1])
-        return self.spread(values, absent=False if name == "valid" else np.nan)
+        cells = self.spread(values, absent=False if name == "valid" else np.nan)
+        if name == "y" and self.lone is not None:
+            cells.flat[self.lone.position] = self.lone.y
+        return cells
 
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
         """Values of the cells that are held here as an array (T, N), `absent` in all others.

@@ -64,6 +64,38 @@ def selected(values: np.ndarray | None, selection: Any) -> Any:
     return values[selection]
 
 
+class _SideBySide:
+    """Arrays that lie one behind the other in memory, and live as long as an array of them all."""
+
+    def __init__(self, columns: Sequence[np.ndarray]) -> None:
+        self.columns = columns
+        first = columns[0]
+        shape = (len(columns), len(first))
+        address = (first.ctypes.data, True)  # not to be written to
+        self.__array_interface__ = {
+            "shape": shape,
+            "typestr": first.dtype.str,
+            "data": address,
+            "version": 3,
+        }
+
+
+def side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Arrays (n,) of floats as one (n, K) without a copy; None where they do not lie side by side.
+
+    It is not to be written to.
+    """
+    if not len(columns):
+        return None
+    start = columns[0].ctypes.data
+    for k, column in enumerate(columns):
+        follows = column.ctypes.data == start + k * columns[0].nbytes
+        plain = column.dtype == np.float64 and column.flags.c_contiguous
+        if not (follows and plain and column.shape == columns[0].shape):
+            return None
+    return np.asarray(_SideBySide(columns)).T
+
+
 def centre(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Means (1, 1, K + 1) of features (n, K) and target (n,), the same bits in any layout."""
     columns = np.ascontiguousarray(X.T)

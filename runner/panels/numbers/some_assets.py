@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner import targets
+from runner.data.columns.listings import Listings
 from runner.data.fields import Fields
 from runner.data.market import Market
 from runner.errors import DataError
@@ -39,10 +40,12 @@ class Known(NamedTuple):
     Attributes:
         position: (m,) positions of cells (T, N), row by row, increasing.
         values: (m,) its numbers there; every other cell has none.
+        listings: these cells, where they are all that a table lists.
     """
 
     position: np.ndarray
     values: np.ndarray
+    listings: Listings | None = None
 
 
 class Wide(NamedTuple):

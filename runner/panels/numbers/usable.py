@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -126,18 +127,21 @@ def _usable_rows(
     all_known = np.isfinite(cells.X).all(axis=1)
     left = np.flatnonzero(valid & ~all_known)  # rows that some feature is unknown in
     valid &= all_known
+    lone = _lone(cells)  # they lack every feature, the first one first
     for k, name in enumerate(names):
         values = cells.X[left, k]
         is_missing = np.isnan(values)
         is_infinite = np.isinf(values)
-        lacking = left[is_missing]
+        lacking = _places(cells, left[is_missing])
+        if k == 0:
+            lacking = lacking.and_those(lone)
         _count_rows(f"{name} is missing", lacking, cells, by_rule.get(name, ()), reasons)
         reasons[f"{name} is infinite"] += int(np.count_nonzero(is_infinite))
         left = left[~is_missing & ~is_infinite]
     if cells.weights is not None:
         usable = (cells.weights > 0.0) & np.isfinite(cells.weights)
         of_rules = by_rule.get(WEIGHT, ())
-        lacking = np.flatnonzero(valid & ~usable)
+        lacking = _places(cells, np.flatnonzero(valid & ~usable))
         _count_rows(_weight_lacks(field), lacking, cells, of_rules, reasons)
         valid &= usable
     return valid
@@ -159,8 +163,13 @@ def _count_targets(
     kept = T * N
     if keep is not None:
         kept = int(np.count_nonzero(keep))
-    has_target = np.flatnonzero(valid & ~np.isnan(cells.y))
-    missing = kept - len(has_target)
+    listed = np.flatnonzero(valid & ~np.isnan(cells.y))
+    has_target = _places(cells, listed)
+    infinite = np.count_nonzero(np.isinf(cells.y[listed]))
+    if cells.lone is not None:
+        has_target = has_target.and_those(_places_of(cells, cells.lone.position))
+        infinite += np.count_nonzero(np.isinf(cells.lone.y))
+    missing = kept - len(has_target.row)
     reasons["target is missing"] = missing
     for part in by_rule:
         of_rule = _of_assets(part, T)
@@ -171,18 +180,47 @@ def _count_targets(
         reasons[part.reason] = taken
         missing -= taken
     reasons["target is missing"] = missing
-    reasons["target is infinite"] += int(np.isinf(cells.y[has_target]).sum())
+    reasons["target is infinite"] += int(infinite)
+
+
+class Places(NamedTuple):
+    """Cells by the positions (n,) of their dates and assets."""
+
+    row: np.ndarray
+    column: np.ndarray
+
+    def and_those(self, others: Places) -> Places:
+        """These and those."""
+        row = np.concatenate([self.row, others.row])
+        return Places(row, np.concatenate([self.column, others.column]))
+
+
+def _places(cells: Ragged, used: np.ndarray) -> Places:
+    """The listed cells at these positions."""
+    return Places(cells.listings.row[used], cells.listings.column[used])
+
+
+def _places_of(cells: Ragged, position: np.ndarray) -> Places:
+    """The cells at these positions among all."""
+    return Places(*np.divmod(position, cells.shape[1]))
+
+
+def _lone(cells: Ragged) -> Places:
+    """The cells with a finite target and no feature that are not listed."""
+    if cells.lone is None:
+        return _places(cells, np.zeros(0, dtype=int))
+    return _places_of(cells, cells.lone.position[np.isfinite(cells.lone.y)])
 
 
 def _count_rows(
     otherwise: str,
-    missing: np.ndarray,
+    missing: Places,
     cells: Ragged,
     by_rule: Sequence[Lost],
     reasons: Counter[str],
 ) -> None:
-    """Count the listed cells at these positions by reason: the rules, then `otherwise`."""
-    others = len(missing)
+    """Count these cells by reason: the rules, then `otherwise`."""
+    others = len(missing.row)
     reasons[otherwise] = others
     for part in by_rule:
         taken = int(_taken(part, cells, missing).sum())
@@ -191,14 +229,13 @@ def _count_rows(
     reasons[otherwise] = others
 
 
-def _taken(part: Lost, cells: Ragged, used: np.ndarray) -> np.ndarray:
-    """Which of the listed cells at these positions a rule took."""
+def _taken(part: Lost, cells: Ragged, used: Places) -> np.ndarray:
+    """Which of these cells a rule took."""
     place = np.full(cells.shape[1], -1)
     place[part.assets] = np.arange(len(part.assets))
-    column = place[cells.listings.column[used]]
-    row = cells.listings.row[used]
+    column = place[used.column]
     of_rule = _of_assets(part, cells.shape[0])
-    return np.asarray((column >= 0) & of_rule[row, column])
+    return np.asarray((column >= 0) & of_rule[used.row, column])
 
 
 def _of_assets(part: Lost, dates: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,6 +117,39 @@ def of_logit(*, y: Sequence[float], x: Mapping[str, Sequence[float]]) -> dict[st
     return _estimates(fit)
 
 
+def of_lasso_path(*, terms: Sequence[str]) -> dict[str, float]:
+    """Where the LASSO path of scikit-learn's diabetes data bends, and its least-squares end.
+
+    The knots are in the units of lars, n times scikit-learn's alpha. `kept N` counts the regressors
+    of a LASSO whose penalty lies in the middle between knots N and N + 1.
+
+    Args:
+        terms: names of the ten regressors.
+    """
+    from sklearn.datasets import load_diabetes
+
+    from runner.models import Regression
+    from runner.numerics.homotopy import paths
+
+    x, y = load_diabetes(return_X_y=True)
+    n = len(y)
+    away = y - y.mean()
+    knots = paths(x, away[None], x[:0], np.zeros(1))
+    lam = np.unique(knots.lam[:, 0])[::-1]
+    columns = dict(zip(terms, x.T, strict=True))
+    results = {}
+    for place, (knot, below) in enumerate(pairwise(lam), start=1):
+        results[f"knot {place}"] = knot
+        middle = (knot + below) / (2 * n)
+        lasso = Regression(estimator="lasso", by="asset", penalty=middle, standardise=False)
+        slopes = _fitted(lasso, y, columns).coefficients.query("term != 'const'")
+        results[f"kept {place}"] = float(slopes["estimate"].ne(0.0).sum())
+    ols = _fitted(Regression(by="asset"), y, columns)
+    for row in ols.coefficients.itertuples():
+        results[f"ols {row.term}"] = row.estimate
+    return results
+
+
 def of_direction(
     *,
     estimates: Sequence[float],
@@ -201,6 +234,7 @@ FORMULAS: Mapping[str, Callable[..., dict[str, float]]] = {
     "covariance_numbers": of_covariance_numbers,
     "deflated_sharpe": of_deflated_sharpe,
     "direction": of_direction,
+    "lasso_path": of_lasso_path,
     "least_squares": of_least_squares,
     "logit": of_logit,
     "multiple_tests": of_multiple_tests,

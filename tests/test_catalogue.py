@@ -19,7 +19,7 @@ ALL = [*GROUPS, "experiment", "sweep"]
 def explained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
     """What `help` says of an option, such as model/ridge: each asked once."""
     folder = tmp_path_factory.mktemp("explained")
-    return cache(lambda option: call_cli(folder, "help", option))
+    return cache(lambda option: call_cli(folder, "help", option, "--full"))
 
 
 def test_every_group_and_option_is_listed_and_explained(cli, explained) -> None:
@@ -47,6 +47,22 @@ def test_every_setting_has_a_meaning(group: str, explained) -> None:
         for k in settings:
             assert lines[k + 1 : k + 2], f"{name}: {lines[k]}"
             assert lines[k + 1].startswith("      "), f"{name}: {lines[k]}"
+
+
+@pytest.mark.parametrize("name", ["file", "french", "yahoo"])
+def test_an_option_of_many_settings_has_a_line_for_each_and_all_with_full(
+    name: str, cli, explained
+) -> None:
+    short = cli("help", f"data/{name}").out.splitlines()
+    whole = explained(f"data/{name}").out.splitlines()
+    assert len(short) <= 60 and len(whole) > 100
+    assert max(map(len, short)) <= 100
+    named = [line.split(":")[0] for line in whole if "(allowed: " in line]
+    own = named[: named.index("  allow_loss")]
+    for setting in (*own, "  allow_loss", "  delisting", "  series"):
+        assert sum(line.startswith(f"{setting}: ") for line in short) >= 1, setting
+    assert "stale, timing, date" in " ".join(short)
+    assert short[-1].endswith(f"python -m runner help data/{name} --full")
 
 
 def test_an_option_of_ones_own_is_explained_too(tmp_path, cli) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import Any, NamedTuple
 
 from runner.cli.composition import Composer
@@ -18,6 +18,8 @@ from runner.experiment.settings import GROUPS
 from runner.schema.misfits import in_words
 
 WIDTH = 100  # of a line on the terminal
+MOST_LINES = 65  # of what is said of an option; of more, each setting has one line
+INDENT = 34  # columns of a name and a value in such a line
 COMMAND = "python -m runner"
 OTHERS = ("experiment", "sweep")  # groups whose options are no single function or class
 EVERY = (*GROUPS, "executor", *OTHERS)
@@ -64,8 +66,11 @@ def options(composer: Composer, group: str) -> str:
     return "\n".join(lines)
 
 
-def option(composer: Composer, path: str) -> str:
+def option(composer: Composer, path: str, is_full: bool = False) -> str:
     """What an option is, and its settings with their values, what is allowed, and their meaning.
+
+    Args:
+        is_full: whether an option of many settings is explained in full, too.
 
     Raises:
         SpecError: there is no such group or option.
@@ -83,10 +88,13 @@ def option(composer: Composer, path: str) -> str:
     if group in OTHERS:
         return "\n".join([*head, "", without_comment(text)])
     node = node_of(composer, group, name)
-    if group == "data":
-        return "\n".join([*head, "", *_settings(node), *_of_any_source(node)])
     if group != "features":
-        return "\n".join([*head, "", *_settings(node)])
+        lines = [*head, "", *_settings(node)]
+        if group == "data":
+            lines += _of_any_source(node)
+        if not is_full and len(lines) > MOST_LINES:
+            lines = [*head, "", *_in_short(node, group, f"{group}/{name}")]
+        return "\n".join(lines)
     columns = []
     for column, feature in node.items():
         columns += ["", f"{column}: {_short(feature)}", *_meaning(feature)]
@@ -163,6 +171,33 @@ def _meaning(feature: Any) -> list[str]:
         return []
     target, _ = settings_of(feature)
     return _wrapped(summary(target), "    ")
+
+
+def _in_short(node: Mapping[str, Any], group: str, path: str) -> list[str]:
+    """A line for each setting, and how the rest is printed."""
+    target, _ = settings_of(node)
+    lines = [f"{node['_target_']}: {summary(target)}", "", *_one_line_each(settings(target, node))]
+    if group == "data":
+        lines += ["", "Of any source:", "", *_one_line_each(settings(OfAnySource, node))]
+        lines += ["", "Tables joined to these data:", ""]
+        for role, meaning, own in joined_tables():
+            names = ", ".join(setting.name for setting in own)
+            lines += _wrapped(f"data.{role}.NAME: {meaning}", "  ")
+            lines += _wrapped(names, "      ")
+    full = f"{COMMAND} help {path} --full"
+    return [*lines, "", f"What is allowed, and each meaning whole: {full}"]
+
+
+def _one_line_each(settings: Sequence[Setting]) -> list[str]:
+    """Each setting with its value and as much of its meaning as a line holds."""
+    lines = []
+    for setting in settings:
+        left = max(INDENT - len(setting.name) - 6, 8)
+        shown = shorten(setting.value, left, placeholder=" ...")
+        value = f"  {setting.name}: {shown}".ljust(INDENT)
+        meaning = shorten(setting.meaning, WIDTH - len(value), placeholder=" ...")
+        lines.append(f"{value}{meaning}".rstrip())
+    return lines
 
 
 def _settings(node: Mapping[str, Any]) -> list[str]:

@@ -39,7 +39,12 @@ def write(report: Report, directory: Path) -> None:
         write_kept(path, text)
     for name, table in tables(report).items():
         write_table(table, directory / f"{name}.csv")
-    report.predictions.to_parquet(directory / "predictions.parquet", index=False)
+    seldom_repeat = {"y", "prediction"}
+    report.predictions.to_parquet(
+        directory / "predictions.parquet",
+        index=False,
+        use_dictionary=[name for name in report.predictions if name not in seldom_repeat],
+    )
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")
     wealth = _wealth(report)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.order import in_order
 from runner.validation.accuracy import correlation, hit_rate, mae, mape, qlike, r2_against, rmse
 from runner.validation.forecast_tests import (
     clark_west,
@@ -329,7 +330,8 @@ def _by_asset(whole: Sample, codes: np.ndarray) -> dict[str, np.ndarray]:
     by_count = np.argsort(count, kind="stable")
     place = np.empty_like(by_count)
     place[by_count] = np.arange(len(count))
-    order = np.lexsort((whole.date, place[codes]))
+    by_date = in_order(whole.date, whole.dates)
+    order = by_date[in_order(place[codes[by_date]], len(count))]
     scores = {name: np.full(len(count), np.nan) for name in (*SCORES, *TESTS)}
     ends = np.cumsum(count[by_count])
     start = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.order import in_order
 from runner.errors import DataError
 
 
@@ -43,10 +44,7 @@ class Listings:
     @cached_property
     def by_asset(self) -> np.ndarray:
         """Positions (n,) of the cells by asset, then date."""
-        column = self.column
-        if len(self.assets) <= np.iinfo(np.uint16).max:
-            column = column.astype(np.uint16)  # sorted several times sooner
-        return np.argsort(column, kind="stable").astype(np.int32)
+        return in_order(self.column, len(self.assets)).astype(np.int32)
 
     @cached_property
     def starts_of_assets(self) -> np.ndarray:

@@ -188,7 +188,9 @@ def held_by_market(columns: Mapping[str, Column], features: Sequence[str]) -> Ra
     is_listed = nearest == target.position
     y = np.full(len(X), np.nan)
     y[place[is_listed]] = target.values[is_listed]
-    lone = Lone(target.position[~is_listed], target.values[~is_listed])
+    others = np.flatnonzero(~is_listed)
+    others = others[np.argsort(target.position[others])]
+    lone = Lone(target.position[others], target.values[others])
     weights = known[WEIGHT].values if WEIGHT in known else None
     return Ragged(listings, y, X, np.zeros(len(X), dtype=bool), weights, lone=lone)
 
@@ -360,7 +362,7 @@ class Writer:
         """Rows of the cells at these positions."""
         key = id(position)
         if key not in self.places:
-            if len(position) == len(self.listings.row):
+            if np.array_equal(position, self.listings.position):
                 self.places[key] = slice(None)
             else:
                 self.places[key] = np.searchsorted(self.listings.position, position)

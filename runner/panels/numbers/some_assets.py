@@ -38,7 +38,7 @@ class Known(NamedTuple):
     """A column of a panel where it has values.
 
     Attributes:
-        position: (m,) positions of cells (T, N), row by row, increasing.
+        position: (m,) positions of cells (T, N), increasing, or so for some assets after others.
         values: (m,) its numbers there; every other cell has none.
         listings: these cells, where they are all that a table lists.
     """
@@ -122,11 +122,9 @@ def in_parts(
 
 
 def _together(parts: Sequence[Known]) -> Known:
-    """The column of all assets from those of some."""
+    """The column of all assets from those of some, one after the other."""
     position = np.concatenate([part.position for part in parts])
-    values = np.concatenate([part.values for part in parts])
-    order = np.argsort(position)
-    return Known(position[order], values[order])
+    return Known(position, np.concatenate([part.values for part in parts]))
 
 
 def column_of(cells: np.ndarray, assets: int) -> Column:

@@ -418,19 +418,13 @@ def listing(words: Sequence[str]) -> int:
 
 
 def explain(words: Sequence[str]) -> int:
-    """Print what an option is, and each of its settings: value, what is allowed, and meaning.
-
-    --full            print all of an option of many settings, too
-    """
-    parser = parser_of("help")
-    parser.add_argument("--full", action="store_true")
-    given, rest = parser.parse_known_args(list(words))
-    composer, args = _composer(rest)
+    """Print what an option is, and each of its settings; --full prints all of one with many."""
+    composer, args = _composer(words, own={"--full": {"action": "store_true"}})
     from runner.cli import catalogue
 
     if len(args.overrides) != 1:
         raise SpecError("help: of what? allowed: GROUP or GROUP/OPTION, such as model/ridge")
-    print(catalogue.option(composer, args.overrides[0], given.full))
+    print(catalogue.option(composer, args.overrides[0], args.full))
     return 0
 
 

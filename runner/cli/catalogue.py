@@ -176,7 +176,8 @@ def _meaning(feature: Any) -> list[str]:
 def _in_short(node: Mapping[str, Any], group: str, path: str) -> list[str]:
     """A line for each setting, and how the rest is printed."""
     target, _ = settings_of(node)
-    lines = [f"{node['_target_']}: {summary(target)}", "", *_one_line_each(settings(target, node))]
+    what = _wrapped(f"{node['_target_']}: {summary(target)}", "")
+    lines = [*what, "", *_one_line_each(settings(target, node))]
     if group == "data":
         lines += ["", "Of any source:", "", *_one_line_each(settings(OfAnySource, node))]
         lines += ["", "Tables joined to these data:", ""]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Column
+from runner.data.columns.listings import names_of, new_digest
 from runner.data.fields import FULL, Fields, LongColumn, WideColumn
 from runner.data.labels import Groups
 from runner.data.stored.columns import StoredColumn
@@ -84,15 +85,14 @@ def _digest_of(
     """The digest, computed of every number."""
     digest = blake2b(digest_size=16)
     by_name = sorted(fields.columns.items(), key=itemgetter(0))
-    assets = _names_of(fields.assets) if by_name else []
-    cells = CellDigests(assets)
+    assets = names_of(fields.assets) if by_name else []
     for name, column in by_name:
         if column.share < full:
-            _feed_cells(digest.update, name, column, cells)
+            _feed_cells(digest.update, name, column, assets)
         else:
             _feed_all_cells(digest.update, name, column, len(dates), assets)
     for name, frame in frames:
-        names = _names_of(frame.columns)
+        names = names_of(frame.columns)
         _feed_all_cells(digest.update, name, WideColumn(frame), len(dates), names)
     moments = dates.as_unit("us").asi8
     digest.update(np.ascontiguousarray(moments).data)
@@ -107,10 +107,6 @@ def _digest_of(
     return digest.hexdigest()
 
 
-def _names_of(columns: pd.Index) -> list[str]:
-    return [str(column) for column in columns.to_numpy(dtype=object)]
-
-
 def _feed_all_cells(
     update: Callable[[Any], None], name: str, column: Column, rows: int, columns: list[str]
 ) -> None:
@@ -123,11 +119,11 @@ def _feed_all_cells(
 
 
 def _feed_cells(
-    update: Callable[[Any], None], name: str, column: Column, cells: CellDigests
+    update: Callable[[Any], None], name: str, column: Column, assets: list[str]
 ) -> None:
     """Feed the name, the cells that have a value and their numbers to a digest."""
     update(repr(name).encode())
-    update(cells.of(column))
+    update(_cells_of(column, assets))
     for part in column.parts():
         missing = np.isnan(part)
         known = part[~missing] if missing.any() else part
@@ -135,35 +131,18 @@ def _feed_cells(
             update(_same_bits(known[start : start + NUMBERS]))
 
 
-class CellDigests:
-    """Digests of the cells in which fields have a value; one for all that have every cell listed.
-
-    Attributes:
-        assets: names (N,) of the assets.
-    """
-
-    def __init__(self, assets: Sequence[str]) -> None:
-        self.assets = assets
-        self.of_all_listed: dict[int, bytes] = {}
-
-    def of(self, column: Column) -> bytes:
-        """The digest of a field's cells, whichever way it is held."""
-        if not isinstance(column, LongColumn) or np.isnan(column.values).any():
-            return self._made(column)
-        key = id(column.listings)
-        if key not in self.of_all_listed:
-            self.of_all_listed[key] = self._made(column)
-        return self.of_all_listed[key]
-
-    def _made(self, column: Column) -> bytes:
-        digest = blake2b(repr(self.assets).encode(), digest_size=16)
-        N = len(self.assets)
-        for first, stretch in column.stretches():
-            position = stretch.cells().position
-            if first:
-                position = position + first * N
-            digest.update(np.ascontiguousarray(position).data)
-        return digest.digest()
+def _cells_of(column: Column, assets: Sequence[str]) -> bytes:
+    """The digest of the cells in which a field has a value, whichever way it is held."""
+    if isinstance(column, LongColumn) and not np.isnan(column.values).any():
+        return column.listings.digest
+    N = len(assets)
+    digest = new_digest(assets)
+    for first, stretch in column.stretches():
+        position = stretch.cells().position
+        if first:
+            position = position + first * N
+        digest.update(np.ascontiguousarray(position).data)
+    return digest.digest()
 
 
 def _same_bits(values: np.ndarray) -> memoryview:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,13 @@ class Listings:
         """Positions (n,) of the cells in an array (N, T), asset by asset."""
         first = self.column.astype(np.int64) * len(self.dates)
         return first + self.row
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of the cells, by the names of the assets and the positions of the dates."""
+        digest = new_digest(names_of(self.assets))
+        digest.update(self.position.data)
+        return digest.digest()
 
     @cached_property
     def by_asset(self) -> np.ndarray:
@@ -107,3 +116,13 @@ def refuse_unlisted(
         f"{len(unlisted):,} of {total:,} values to be set are of cells without a row in "
         f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
     )
+
+
+def names_of(columns: pd.Index) -> list[str]:
+    """The names of assets, or of other columns, as texts."""
+    return [str(column) for column in columns.to_numpy(dtype=object)]
+
+
+def new_digest(assets: Sequence[str]) -> blake2b:
+    """A digest of cells of these assets, to which their positions are added."""
+    return blake2b(repr(assets).encode(), digest_size=16)

@@ -267,8 +267,10 @@ def distinct_values(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     kind = pa.dictionary(pa.int32(), coded.type.value_type)
     numbers = coded.cast(kind)
     whole = numbers.combine_chunks()
-    codes = whole.indices.fill_null(-1).to_numpy()
-    return codes, whole.dictionary
+    codes = whole.indices
+    if codes.null_count:
+        codes = codes.fill_null(-1)
+    return codes.to_numpy(), whole.dictionary
 
 
 def sorted_codes(codes: np.ndarray, values: pd.Series) -> Coded:

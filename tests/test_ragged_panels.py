@@ -394,6 +394,7 @@ TARGETS = {
     "of weeks": partial(forward_return, frequency="week"),
     "volatility": partial(forward_volatility, horizon=3),
     "up": partial(up, horizon=1),
+    "plain": forward_return,
     "own": lambda market: Target(market.returns().shift(-1), 1),
 }
 

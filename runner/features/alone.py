@@ -60,7 +60,12 @@ def of_each_asset(feature: object) -> bool:
     if isinstance(feature, Expression):
         calls = [node for node in parts(feature.tree) if isinstance(node, Call)]
         return not any(function_of(call).across for call in calls)
-    return isinstance(feature, partial) and feature.func in OF_EACH_ASSET
+    return function_behind(feature) in OF_EACH_ASSET
+
+
+def function_behind(column: object) -> object:
+    """The function of a feature or a target, whose settings may be given already."""
+    return column.func if isinstance(column, partial) else column
 
 
 def _known(name: object, market: Market) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +21,11 @@ from runner.features import alone
 from runner.features.expressions import Expression
 
 CELLS = 2_000_000  # cells (date x asset) at a time
-TARGETS = frozenset(
-    {
-        targets.same_period_return,
-        targets.forward_return,
-        targets.forward_volatility,
-        targets.up,
-    }
+TARGETS: tuple[object, ...] = (
+    targets.same_period_return,
+    targets.forward_return,
+    targets.forward_volatility,
+    targets.up,
 )
 FIELDS = frozenset({"close", "ret", "volume"})  # that our own features and targets read
 Compute = Callable[[Market], np.ndarray]
@@ -72,7 +69,7 @@ def of_each_asset(column: object) -> bool:
 
     That is known of our own and of expressions, not of a function of a user's own.
     """
-    if isinstance(column, partial) and column.func in TARGETS:
+    if alone.function_behind(column) in TARGETS:
         return True
     return alone.of_each_asset(column)
 

@@ -98,7 +98,7 @@ def _hint(left: Sequence[str]) -> str:
     more = len(left) - MOST_NAMED
     named = [*left[:MOST_NAMED], *([count(more, "more subject")] if more > 0 else [])]
     also = f", also of {listed(named)}" if left else ""
-    return f"Shortened: --full prints every estimate and every sentence{also}."
+    return f"Shortened: --full prints every estimate and sentence{also}."
 
 
 def _print(console: Page, lines: Sequence[Text]) -> None:

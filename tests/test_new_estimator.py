@@ -28,11 +28,11 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Huber's M-estimator (1964) of every regression, by statsmodels."""
     estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
     for u, unit in enumerate(estimates.units):
-        t, i = unit.cells(panel)
-        X = design(panel, t, i, model.regressors, model.constant)
-        fit = sm.RLM(panel.cells.taken_at(t, i).y, X).fit()
-        df = len(t) - X.shape[1]
-        estimates.n[u] = len(t)
+        used = unit.used(panel)
+        X = design(used, panel, model.regressors, model.constant)
+        fit = sm.RLM(used.y, X).fit()
+        df = len(used.y) - X.shape[1]
+        estimates.n[u] = len(used.y)
         estimates.df[u] = df
         estimates.b[u] = fit.params
         estimates.ssr[u] = fit.resid @ fit.resid

@@ -213,7 +213,7 @@ def test_no_feature_becomes_an_array_of_every_cell(
 def test_a_cell_that_is_not_listed_is_no_other() -> None:
     cells = ragged().cells
     with pytest.raises(IndexError, match="a cell without a row is asked for"):
-        cells.index(np.array([EMPTY]), np.array([2]))
+        cells.taken_at(np.array([EMPTY]), np.array([2]))
 
 
 def test_boosting_takes_the_rows_too() -> None:

@@ -21,7 +21,7 @@ from runner.numerics.moments import of_units, together, with_zeros
 from runner.numerics.normal_equations import solve_moments
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
-from runner.panels.numbers.cells import Stored
+from runner.panels.numbers.cells import Stored, Taken
 from runner.panels.panel import Panel
 from runner.panels.spells import of_owners
 from runner.panels.units import ASSET, DATE, cluster_key, units
@@ -79,17 +79,9 @@ def columns_of(panel: Panel, names: list[str] | None) -> list[int]:
     return [panel.names.index(name) for name in names if name in panel.names]
 
 
-def design(
-    panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool
-) -> np.ndarray:
+def design(used: Taken, panel: Panel, names: list[str] | None, constant: bool) -> np.ndarray:
     """Regressors (n, k) of these cells, the constant first and dummies last."""
-    return _design_of(panel.cells.taken_at(t, i).X, i, panel, names, constant)
-
-
-def _design_of(
-    X: np.ndarray, i: np.ndarray, panel: Panel, names: list[str] | None, constant: bool
-) -> np.ndarray:
-    """The same of cells whose features X (n, K) are at hand."""
+    X = used.X
     if names is not None:
         X = X[:, columns_of(panel, names)]
     member = panel.dummies(names)
@@ -97,7 +89,7 @@ def _design_of(
         return X
     constants = int(constant)
     ones = np.ones((len(X), constants))
-    return np.concatenate([ones, X, member[i]], axis=1)
+    return np.concatenate([ones, X, member[used.i]], axis=1)
 
 
 def _from_moments(
@@ -164,15 +156,13 @@ def _moments(
 
 def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel) -> None:
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
-    t, i = estimates.units[u].cells(panel)
-    estimates.n[u] = len(t)
-    taken = panel.cells.taken_at(t, i)
-    weights = taken.weights
-    X = _design_of(taken.X, i, panel, model.regressors, model.constant)
-    y = taken.y
+    used = estimates.units[u].used(panel)
+    estimates.n[u] = len(used.y)
+    weights = used.weights
+    X = design(used, panel, model.regressors, model.constant)
     terms = model.terms(panel.names)
     try:
-        solution = solve(X, y, terms, model.constant, weights)
+        solution = solve(X, used.y, terms, model.constant, weights)
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return
@@ -310,8 +300,7 @@ def _lags(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel)
     if len(unit.assets) == 1:
         dates = int(estimates.n[u])
     elif len(unit.assets) < len(panel.assets):
-        t, _ = unit.cells(panel)
-        dates = len(np.unique(t))
+        dates = len(np.unique(unit.used(panel).t))
     else:
         dates = int(np.count_nonzero(panel.usable_by_date[unit.rows]))
     return default_lags(dates, panel.horizon)

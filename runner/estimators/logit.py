@@ -129,9 +129,9 @@ def _fill(
     """
     unit = estimates.units[u]
     terms = model.terms(panel.names)
-    t, i = unit.cells(panel)
-    y = panel.y[t, i]
-    X = design(panel, t, i, model.regressors, model.constant)
+    used = unit.used(panel)
+    y = used.y
+    X = design(used, panel, model.regressors, model.constant)
     estimates.n[u] = len(y)
     key: Row = {"scope": unit.scope, "unit": unit.name}
     n = len(y)
@@ -152,7 +152,7 @@ def _fill(
     deviation = y - centre
     squares = deviation**2
     estimates.tss[u] = np.sum(squares)
-    keys = _cluster_keys(model, panel, t, i)
+    keys = _cluster_keys(model, panel, used.t, used.i)
     of_likely = partial(covariance, likely, model.cov, keys)
     robust(estimates, u, model, panel, of_likely)
     reason = estimates.reason[u]

@@ -205,9 +205,9 @@ class Boosting(Model):
         from runner.estimators.estimation import design
         from runner.validation.accuracy import r2_against
 
-        t, i = unit.cells(panel)
-        n = len(t)
-        X = design(panel, t, i, self.regressors, constant=False)
+        used = unit.used(panel)
+        n = len(used.y)
+        X = design(used, panel, self.regressors, constant=False)
         drawn = int(self.row_share * n)
         if drawn < 2 * self.min_rows:
             share = ""
@@ -218,11 +218,10 @@ class Boosting(Model):
             return Grown(unit, n, reason=f"{rows_text}{share}; {needed}")
         # LightGBM holds squares of the target in single precision; a power of two moves no bit of
         # the forecast.
-        target = panel.y[t, i]
-        largest = np.abs(target).max()
+        largest = np.abs(used.y).max()
         mantissa_and_exponent = np.frexp(largest)
         exponent = int(mantissa_and_exponent[1])
-        y = np.ldexp(target, -exponent)
+        y = np.ldexp(used.y, -exponent)
         if np.isnan(r2_against(y, y, y.mean())):
             return Grown(unit, n, reason="the target does not vary")
         booster = _train(self.parameters(), X, y)

@@ -279,9 +279,9 @@ class Regression(RegressionSettings, Model):
         for i, unit in enumerate(units(panel, rows, "asset")):
             if not sound[i]:
                 continue
-            t, own = unit.cells(panel)
-            X = design(panel, t, own, self.regressors, self.constant)
-            u = panel.y[t, own] - X @ fit.params[i]
+            used = unit.used(panel)
+            X = design(used, panel, self.regressors, self.constant)
+            u = used.y - X @ fit.params[i]
             key = {"scope": "asset", "unit": unit.name}
             diagnostics += [key | test._asdict() for test in diagnose(X, u, terms)]
         return pd.DataFrame(diagnostics, columns=["scope", "unit", *DIAGNOSTICS])

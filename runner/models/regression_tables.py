@@ -78,12 +78,11 @@ def _about_mean(
     cells = weighted(model, panel, rows).cells
     tss = np.full(len(group), np.nan)
     for u, unit in enumerate(group):
-        t, i = unit.cells(panel)
-        if not len(t):
+        used = cells.used(unit.rows, unit.assets)
+        y = used.y
+        if not len(y):
             continue
-        taken = cells.taken_at(t, i)
-        y = taken.y
-        own = taken.weights
+        own = used.weights
         total = len(y) if own is None else own.sum()
         deviation = y - np.average(y, weights=own)
         tss[u] = np.average(deviation**2, weights=own) * total

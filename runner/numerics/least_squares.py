@@ -87,6 +87,7 @@ def solve(
     if n <= k:
         needed = k + 1
         raise NotEstimable(f"{n} rows for {k} terms; needs at least {needed}")
+    X = np.asfortranarray(X)  # columns lie together: sooner, and the same bits in any layout
     if flat(y):
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)

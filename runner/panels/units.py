@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.data.labels import Labels
 from runner.errors import DataError, listed
+from runner.panels.numbers.cells import Taken
 from runner.panels.panel import Panel
 
 ASSET, DATE = "asset", "date"
@@ -28,9 +29,9 @@ class Unit(NamedTuple):
     rows: np.ndarray
     assets: np.ndarray
 
-    def cells(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-        """Date t (n,) and asset i (n,) of each cell, in order of time."""
-        return panel.cells.usable_at(self.rows, self.assets)
+    def used(self, panel: Panel) -> Taken:
+        """Those cells and their numbers, in order of time."""
+        return panel.cells.used(self.rows, self.assets)
 
 
 def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:

@@ -61,11 +61,10 @@ class Factors(NamedTuple):
             if not estimated.all():
                 yield unit.name
                 continue
-            t, i = unit.cells(panel)
-            X = design(panel, t, i, self.model.regressors, constant=True)
-            y = panel.y[t, i]
-            residuals = y - X @ b
-            yield Asset(unit.name, t, X, y, residuals)
+            used = unit.used(panel)
+            X = design(used, panel, self.model.regressors, constant=True)
+            residuals = used.y - X @ b
+            yield Asset(unit.name, used.t, X, used.y, residuals)
 
 
 def factors_of(study: Study) -> Factors:

@@ -241,17 +241,17 @@ def _solved(
     solved = {}
     omitted = {}
     for unit in units(panel, rows, model.by):
-        t, i = unit.cells(panel)
-        X = design(panel, t, i, model.regressors, model.constant)
+        used = unit.used(panel)
+        X = design(used, panel, model.regressors, model.constant)
         try:
-            solution = solve(X, panel.y[t, i], terms, model.constant)
+            solution = solve(X, used.y, terms, model.constant)
         except NotEstimable as error:
             omitted[unit.name] = str(error)
             continue
         if solution.exact:
             omitted[unit.name] = EXACT
         else:
-            solved[unit.name] = (t, solution)
+            solved[unit.name] = (used.t, solution)
     return solved, omitted
 
 

@@ -238,13 +238,12 @@ def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part
     for start in range(0, len(unit.rows), size):
         rows = unit.rows[start : start + size]
         block = unit._replace(rows=rows)
-        t, i = block.cells(panel)
-        if len(t):
-            X = design(panel, t, i, model.regressors, model.constant)
-            y = panel.y[t, i]
+        used = block.used(panel)
+        if len(used.y):
+            X = design(used, panel, model.regressors, model.constant)
             fitted = X @ b
-            u = y - fitted
-            yield Part(t, i, X, u)
+            u = used.y - fitted
+            yield Part(used.t, used.i, X, u)
 
 
 def whole_of(parts: Iterator[Part], b: np.ndarray) -> Whole:

@@ -156,11 +156,10 @@ def _performance_rows(
         row = {name: fit[name] for name in ("scope", "unit", "n_obs", "reason")}
         r2 = fit["r2"]
         if np.isfinite(r2):
-            t, i = unit.cells(panel)
-            y = panel.y[t, i]
-            x = panel.X[t, i, market_position]
+            used = unit.used(panel)
+            x = used.X[:, market_position]
             coefficients = terms[unit.name]
-            row |= _numbers(coefficients, market, r2, y, x, rows_per_year, premium)
+            row |= _numbers(coefficients, market, r2, used.y, x, rows_per_year, premium)
         rows.append(row)
     return rows
 

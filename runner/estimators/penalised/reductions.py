@@ -186,11 +186,10 @@ class Reductions:
         """A unit by its rows."""
         model = self.model
         panel = self.panel
-        t, i = self.units[u].cells(panel)
-        X = design(panel, t, i, model.regressors, constant=False)
-        y = panel.cells.taken_at(t, i).y
-        segment = self.segment[t]
-        return Cells(X, y, segment, self._names(), model)
+        used = self.units[u].used(panel)
+        X = design(used, panel, model.regressors, constant=False)
+        segment = self.segment[used.t]
+        return Cells(X, used.y, segment, self._names(), model)
 
     def _names(self) -> list[str]:
         """Names (K,) of the regressors."""

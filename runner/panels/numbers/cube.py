@@ -24,8 +24,17 @@ BLOCK = 64  # dates whose features are compared at a time
 
 
 class Taken(NamedTuple):
-    """The numbers of some cells: y (n,), X (n, K), weights and raw (n,) or None."""
+    """Some cells and their numbers.
 
+    Attributes:
+        t, i: (n,) positions of their dates and assets.
+        y: target (n,).
+        X: features (n, K).
+        weights, raw: (n,), or None; see `runner.panels.panel.Panel`.
+    """
+
+    t: np.ndarray
+    i: np.ndarray
     y: np.ndarray
     X: np.ndarray
     weights: np.ndarray | None
@@ -78,10 +87,6 @@ class Cube:
     def wide(self, name: Numbers) -> Any:
         """An array of every cell, (T, N) or (T, N, K)."""
         return getattr(self, name)
-
-    def index(self, t: np.ndarray, i: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What takes the cells at dates t and assets i out of an array."""
-        return t, i
 
     def taken(self, mask: np.ndarray) -> np.ndarray:
         """Those of a mask (T, N) that are held here, in the shape of `y`."""
@@ -173,10 +178,10 @@ class Cube:
         elif rows.stop > rows.start:
             yield rows.start, self.at(np.arange(rows.start, rows.stop))
 
-    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
+    def used(self, rows: np.ndarray, assets: np.ndarray) -> Taken:
+        """The usable cells of these dates and assets, by date."""
         at, member = np.nonzero(self.valid[np.ix_(rows, assets)])
-        return rows[at], assets[member]
+        return self.taken_at(rows[at], assets[member])
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
@@ -192,7 +197,7 @@ class Cube:
         """The numbers of the cells at dates t and assets i."""
         cells = (t, i)
         weights = selected(self.weights, cells)
-        return Taken(self.y[cells], self.X[cells], weights, selected(self.raw, cells))
+        return Taken(t, i, self.y[cells], self.X[cells], weights, selected(self.raw, cells))
 
     def without_targets(self) -> Cube:
         """The same before targets are known: usable is where every feature is finite."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from runner.data.columns.listings import Listings
 from runner.panels.numbers.cube import Cube
@@ -48,6 +49,57 @@ def joined(parts: Sequence[Ragged]) -> Ragged:
         weights=_together([part.weights for part in parts]),
         raw=_together([part.raw for part in parts]),
     )
+
+
+class Room:
+    """Memory for rows of some assets of a panel; what fills it is written over by the next."""
+
+    def __init__(self, rows: int, features: int, weighted: bool, raw: bool) -> None:
+        """Args:
+        rows: the most that fill it at once.
+        weighted, raw: whether they have weights, and the target as it is beside that fitted.
+        """
+        self.row = np.empty(rows, dtype=np.int32)
+        self.column = np.empty(rows, dtype=np.int32)
+        self.valid = np.empty(rows, dtype=bool)
+        self.y = np.empty(rows)
+        self.features = np.empty((features, rows))
+        self.weights = np.empty(rows) if weighted else None
+        self.raw = np.empty(rows) if raw else None
+
+    def filled(
+        self, parts: Iterable[tuple[int, Ragged]], wanted: np.ndarray, dates: pd.DatetimeIndex
+    ) -> Ragged:
+        """The rows of the wanted assets, which parts of a panel on these dates have.
+
+        Args:
+            parts: in order, each with the position of its first date.
+            wanted: (N,) whether an asset is one of them.
+        """
+        n = 0
+        for first, part in parts:
+            at = np.flatnonzero(wanted[part.listings.column])
+            own = slice(n, n + len(at))
+            self.row[own] = part.listings.row[at] + np.int32(first)
+            self.column[own] = part.listings.column[at]
+            self.valid[own] = part.valid[at]
+            self.y[own] = part.y[at]
+            for into, column in zip(self.features[:, own], part.X.T, strict=True):
+                column.take(at, out=into, mode="clip")
+            if self.weights is not None and part.weights is not None:
+                self.weights[own] = part.weights[at]
+            if self.raw is not None and part.raw is not None:
+                self.raw[own] = part.raw[at]
+            assets = part.listings.assets
+            n = own.stop
+        return Ragged(
+            listings=Listings(dates, assets, self.row[:n], self.column[:n]),
+            y=self.y[:n],
+            X=self.features[:, :n].T,
+            valid=self.valid[:n],
+            weights=None if self.weights is None else self.weights[:n],
+            raw=None if self.raw is None else self.raw[:n],
+        )
 
 
 def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:

@@ -25,6 +25,7 @@ from runner.panels.numbers.selections import (
     are_alike,
     are_all,
     centre,
+    marked,
     selected,
 )
 
@@ -126,20 +127,6 @@ class Ragged:
         cells[self.listings.position] = values
         return cells.reshape(T, N, *more)
 
-    def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
-        """What takes the listed cells at dates t and assets i out of an array.
-
-        Raises:
-            IndexError: a cell is not listed.
-        """
-        position = t.astype(np.int64) * self.shape[1] + i
-        listed = self.listings.position
-        place = np.searchsorted(listed, position)
-        beyond = len(place) > 0 and place.max() >= len(listed)
-        if beyond or not np.array_equal(listed[place], position):
-            raise IndexError("a cell without a row is asked for")
-        return place
-
     def taken(self, mask: np.ndarray) -> np.ndarray:
         """Those of a mask (T, N) that are held here, in the shape of `y`."""
         return np.asarray(mask[self.listings.row, self.listings.column])
@@ -179,13 +166,6 @@ class Ragged:
             return of_rows
         part = of_rows.listings.of(assets)
         return of_rows._taken(part.listings, part.kept)
-
-    def rows_at(self, mask: np.ndarray) -> Ragged:
-        """Those of the rows where a mask (n,) is True, with the positions of all assets."""
-        listings = self.listings
-        column = listings.column[mask]
-        own = Listings(listings.dates, listings.assets, listings.row[mask], column)
-        return self._taken(own, mask)
 
     def _taken(self, listings: Listings, selection: slice | np.ndarray) -> Ragged:
         """The numbers of some of the rows, which are those listings."""
@@ -249,22 +229,20 @@ class Ragged:
         elif rows.stop > rows.start:
             yield rows.start, self.at(np.arange(rows.start, rows.stop))
 
-    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
-        if len(assets) == 1:
-            return self._usable_of_asset(rows, int(assets[0]))
-        part = self.of(rows, assets)
-        used = np.flatnonzero(part.valid)
-        return rows[part.listings.row[used]], assets[part.listings.column[used]]
-
-    def _usable_of_asset(self, rows: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """The same of one asset; only its own rows are looked at."""
-        first, last = self.listings.starts_of_assets[i : i + 2]
-        own = self.listings.by_asset[first:last]
-        t = self.listings.row[own[self.valid[own]]]
-        if len(rows) < self.shape[0]:
-            t = t[np.isin(t, rows)]
-        return t, np.full(len(t), i)
+    def used(self, rows: np.ndarray, assets: np.ndarray) -> Taken:
+        """The usable cells of these dates and assets, both increasing, by date."""
+        T, N = self.shape
+        if len(assets) == 1:  # only its own rows are looked at
+            first, last = self.listings.starts_of_assets[assets[0] : assets[0] + 2]
+            own = self.listings.by_asset[first:last]
+        else:
+            first, last = self.starts[[rows[0], rows[-1] + 1]] if len(rows) else (0, 0)
+            of_assets = marked(assets, N)[self.listings.column[first:last]]
+            own = first + np.flatnonzero(of_assets)
+        own = own[self.valid[own]]
+        if len(rows) < T:
+            own = own[marked(rows, T)[self.listings.row[own]]]
+        return self._numbers_at(own)
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
@@ -283,9 +261,31 @@ class Ragged:
         return self.X[rows], self.y[rows]
 
     def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
-        """The numbers of the listed cells at dates t and assets i."""
-        at = self.index(t, i)
-        return Taken(self.y[at], self.X[at], selected(self.weights, at), selected(self.raw, at))
+        """The numbers of the listed cells at dates t and assets i.
+
+        Raises:
+            IndexError: a cell is not listed.
+        """
+        wanted = t.astype(np.int64) * self.shape[1] + i
+        listed = self.listings.position
+        at = np.searchsorted(listed, wanted)
+        if (at == len(listed)).any() or (listed[at] != wanted).any():
+            raise IndexError("a cell without a row is asked for")
+        return self._numbers_at(at)
+
+    def _numbers_at(self, at: np.ndarray) -> Taken:
+        """The numbers of the listed cells at these positions (n,)."""
+        X = np.empty((self.features, len(at)))
+        for into, column in zip(X, self.X.T, strict=True):
+            column.take(at, out=into, mode="clip")
+        return Taken(
+            t=self.listings.row[at].astype(np.intp),
+            i=self.listings.column[at].astype(np.intp),
+            y=self.y[at],
+            X=X.T,
+            weights=selected(self.weights, at),
+            raw=selected(self.raw, at),
+        )
 
     def without_targets(self) -> Ragged:
         """The same before targets are known: usable is where every feature is finite."""

@@ -23,6 +23,13 @@ def are_alike(slopes: np.ndarray) -> bool:
     return len(slopes) > 0 and bool((slopes == slopes[:1]).all())
 
 
+def marked(positions: np.ndarray, count: int) -> np.ndarray:
+    """Mask of so many places, True at these positions."""
+    mask = np.zeros(count, dtype=bool)
+    mask[positions] = True
+    return mask
+
+
 def adjacent(rows: np.ndarray) -> slice | np.ndarray:
     """Positions as a slice where they follow each other."""
     if len(rows) and (np.diff(rows) == 1).all():

@@ -19,7 +19,7 @@ from runner.numerics.moments import evenly
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
-from runner.panels.numbers.joining import copied, joined
+from runner.panels.numbers.joining import Room, copied, joined
 from runner.panels.numbers.over_assets import means_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
@@ -28,11 +28,12 @@ from runner.panels.numbers.selections import (
     adjacent,
     are_all,
     centre,
+    marked,
     runs,
 )
 
 AT_A_TIME = 2**26  # bytes of rows that are read at a time
-OF_ASSETS = 3 * 2**27  # bytes of the rows of assets that are held at a time, read over all dates
+OF_ASSETS = 2**30  # bytes of the rows of assets that are held at a time, read over all dates
 HELD = 2**28  # bytes of a part that is held in memory as it is taken
 
 
@@ -68,6 +69,11 @@ class Stored:
     def shape(self) -> tuple[int, int]:
         """Dates and assets."""
         return self.stop - self.start, len(self.assets)
+
+    @property
+    def dates(self) -> pd.DatetimeIndex:
+        """(T,) of these numbers."""
+        return self.all_dates[self.start : self.stop]
 
     @cached_property
     def rows(self) -> int:
@@ -147,10 +153,6 @@ class Stored:
         """Values of the cells as an array (T, N), `absent` in all others."""
         return self.held.spread(values, absent)
 
-    def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
-        """What takes the listed cells at dates t and assets i out of an array."""
-        return self.held.index(t, i)
-
     def taken(self, mask: np.ndarray) -> np.ndarray:
         """Those of a mask (T, N) that are listed."""
         return self.held.taken(mask)
@@ -224,10 +226,7 @@ class Stored:
         cells = int(self.cells_by_date[self.start + rows].sum())
         memory.refuse_rows(cells, self.row_bytes)
         reader = self._reader()
-        parts = []
-        for dates in runs(rows):
-            parts.append(copied(self._read(reader, dates.start, dates.stop)))
-        return joined(parts)
+        return joined([copied(self._read(reader, run.start, run.stop)) for run in runs(rows)])
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube | Ragged | Stored:
         """Those of the dates and assets at these positions; an asset may be taken several times."""
@@ -256,14 +255,18 @@ class Stored:
         return rows
 
     def by_assets(self, assets: np.ndarray) -> Iterator[tuple[np.ndarray, Ragged]]:
-        """Some of these assets at a time, and all their rows, with the positions of all assets."""
+        """Some of these assets at a time, and all their rows, with the positions of all assets.
+
+        What is given is written over by the next.
+        """
         until = np.cumsum(self.rows_of_assets[assets]) * self.row_bytes
         edges = np.flatnonzero(np.diff(until // OF_ASSETS)) + 1
-        for some in np.split(assets, edges):
-            chosen = np.zeros(self.shape[1], dtype=bool)
-            chosen[some] = True
-            parts = [part.rows_at(chosen[part.listings.column]) for _, part in self.stretches()]
-            yield some, joined(parts)
+        groups = np.split(assets, edges)
+        most = max(int(self.rows_of_assets[some].sum()) for some in groups)
+        room = Room(most, self.features, self.has_weights, self.layout.raw)
+        for some in groups:
+            wanted = marked(some, self.shape[1])
+            yield some, room.filled(self.stretches(), wanted, self.dates)
 
     def columns(self, positions: Sequence[int]) -> np.ndarray:
         """The features (n, k) at these positions."""
@@ -298,13 +301,15 @@ class Stored:
         on = dates if self.on is None else self.on & dates
         return replace(self, on=None if on.all() else on)
 
-    def usable_at(self, rows: np.ndarray, assets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Date t (n,) and asset i (n,) of the usable ones of these dates and assets, by date."""
-        part = self.of_features(()).of(rows, assets)
+    def used(self, rows: np.ndarray, assets: np.ndarray) -> Taken:
+        """The usable cells of these dates and assets, both increasing, by date."""
+        part = self.of(rows, assets)
         if isinstance(part, Stored):
             part = part.held
-        used = np.flatnonzero(part.valid)
-        return rows[part.listings.row[used]], assets[part.listings.column[used]]
+        every_row = np.arange(len(rows))
+        every_asset = np.arange(len(assets))
+        used = part.used(every_row, every_asset)
+        return used._replace(t=rows[used.t], i=assets[used.i])
 
     def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
         """The numbers of the listed cells at dates t and assets i."""
@@ -313,7 +318,7 @@ class Stored:
         part = self.at(np.arange(first, stop))
         if isinstance(part, Stored):
             part = part.held
-        return part.taken_at(t - first, i)
+        return part.taken_at(t - first, i)._replace(t=t)
 
     def without_targets(self) -> Stored:
         """The same before targets are known: usable is where every feature is finite."""
@@ -321,19 +326,15 @@ class Stored:
 
     def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
         """A point amid these features and the target, as of `Ragged`."""
-        of_all = self._point_of_all(columns)
+        total = int(self.usable_by_date().sum())
+        some = evenly(total, SAMPLE)  # of the usable cells of all dates
+        of_all = centre(*self.of_features(columns).usable_rows(some))
         if per is None:
             return of_all
         if per == "date":
             return self._point_of_dates(columns, of_all)
         of_features = self.of_features(columns)
         return means_of_assets(of_features.stretches(), of_all, self.shape[1])
-
-    def _point_of_all(self, columns: Sequence[int]) -> np.ndarray:
-        """The mean (1, 1, P - 1) of some usable cells, evenly spread."""
-        total = int(self.usable_by_date().sum())
-        ranks = evenly(total, SAMPLE)
-        return centre(*self.of_features(columns).usable_rows(ranks))
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
@@ -397,8 +398,7 @@ class Stored:
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
         """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
-        taken = np.zeros(self.shape[0], dtype=bool)
-        taken[rows] = True
+        taken = marked(rows, self.shape[0])
         differ = np.zeros(len(self.chosen), dtype=bool)
         for first, part in self.stretches():
             own = np.flatnonzero(taken[first : first + part.shape[0]])
@@ -421,8 +421,7 @@ class Stored:
         stretch = reader.read(self.start + first, self.start + last)
         rows_of_dates = self.cells_by_date[self.start + first : self.start + last]
         row = np.repeat(np.arange(last - first, dtype=np.int32), rows_of_dates)
-        dates = self.all_dates[self.start + first : self.start + last]
-        listings = Listings(dates, self.assets, row, stretch.asset)
+        listings = Listings(self.dates[first:last], self.assets, row, stretch.asset)
         usable = stretch.usable
         if self.on is not None:
             usable = usable & self.on[first:last][row]

@@ -232,7 +232,7 @@ def test_jobs_without_the_score_stand_last_without_a_rank(
     assert found.leaderboard["job"].tolist() == [1, 0, 2]
     assert found.leaderboard["rank"].isna().tolist() == [False, True, True]
     assert "2 jobs without oos/r2: last, without a rank." in found.words
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[5:7]] == [
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[6:8]] == [
         ["–", "0"],
         ["–", "2"],
     ]

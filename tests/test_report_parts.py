@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from runner.record.ledger import Count, Ledger
 from runner.sinks import page
 from runner.sinks.drawings.analyses.classification import drawdown
 from runner.sinks.drawings.fitted import autocorrelations, not_far_out
-from runner.sinks.drawings.terms import t_stats
+from runner.sinks.drawings.terms import correlations, t_stats
 from runner.sinks.markup import column_of, figure_text
 
 CLOSE = 1e-10  # sums of a few hundred products in another order
@@ -29,6 +30,16 @@ CLOSE = 1e-10  # sums of a few hundred products in another order
 @pytest.fixture(scope="module")
 def nine() -> Report:
     return french(NINE)
+
+
+def test_four_usual_names_head_the_correlations_whole() -> None:
+    names = ["mom_1m", "volume_surprise", "volatility", "beta"]
+    cells = np.random.default_rng(0).normal(size=(99, 4))
+    columns = SimpleNamespace(usable_rows=lambda ranks: (cells[ranks], None))
+    panel = SimpleNamespace(names=names, cells=columns, usable_cells=99)
+    figure = correlations(SimpleNamespace(panel=panel))  # type: ignore[arg-type]
+    heads = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert heads == names
 
 
 def test_autocorrelations_are_those_of_statsmodels() -> None:

@@ -335,7 +335,7 @@ def correlations(report: Report) -> Any:
     shown = labels_of(names)
     tall = 0.26 * n
     left = label_room(shown, 0.4)
-    wide = min(WIDTH - left - 1.0, 1.15 * n)
+    wide = min(WIDTH - left - 1.0, 1.4 * n)
     heads, above = _heads(shown, wide)
     note = f"{len(X):,} rows, all assets and dates together"
     tall_with_head = tall + above

@@ -74,8 +74,6 @@ def _score(comparison: Ranked) -> list[str]:
     values = [score for score in scores if score is not None]
     if not values:
         return sentences
-    if comparison.ranks_by_r2 and comparison.score.startswith(FORECAST) and values[0] <= 0.0:
-        sentences.append(f"No job beats the {BENCHMARK}: no {comparison.score} is above zero.")
     different = len(set(values))
     if different > 1:
         sentences.append(
@@ -90,7 +88,7 @@ def _score(comparison: Ranked) -> list[str]:
 
 
 def best(comparison: Ranked) -> list[str]:
-    """Which jobs have the best score, by how much, and what the others have."""
+    """Which jobs have the best score, by how much, what others have, and whether it is any good."""
     scores = [comparison.score_of(outcome) for outcome in comparison.first_block]
     values = [score for score in scores if score is not None]
     if not values:
@@ -109,7 +107,10 @@ def best(comparison: Ranked) -> list[str]:
         middle = number(median(values))
         last = number(values[-1])
         parts.append(f"the median of all {len(values)} is {middle}, the last is {last}")
-    return [f"{'; '.join(parts)}."]
+    sentences = [f"{'; '.join(parts)}."]
+    if comparison.ranks_by_r2 and comparison.score.startswith(FORECAST) and values[0] <= 0.0:
+        sentences.append(f"No job beats the {BENCHMARK}: no {comparison.score} is above zero.")
+    return sentences
 
 
 def _named(numbers: Sequence[str]) -> str:

@@ -145,11 +145,23 @@ def test_a_large_array_is_in_memory_where_the_disk_has_no_room(
     assert large_array((3, 2)).base is None
 
 
-@pytest.mark.parametrize("used", ["vol_5,vol_21", "vol_5,vol_63"])
-def test_a_run_on_features_in_a_file_has_the_bits_of_one_in_memory(
-    used: str, monkeypatch: pytest.MonkeyPatch
+FIXED = ["model=fixed", "~model.regressors", "analyses.by_fold=null"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ["model.regressors=[vol_5,vol_21]", "model.rows=own"],
+        ["model.regressors=[vol_5,vol_63]", "model.rows=own"],
+        ["model.regressors=[vol_5,vol_63]", "model.rows=common", "model.by=asset"],
+        ["model.dummies=[sector]"],
+        [*FIXED, "model.weights={vol_21: 0.7, vol_252: 0.3}"],
+    ],
+)
+def test_a_run_on_arrays_in_files_has_the_bits_of_one_in_memory(
+    model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = [*SMALL, f"model.regressors=[{used}]", "model.rows=own"]
+    words = [*SMALL, *model]
     in_memory = run(Composer().job(words).experiment)
     monkeypatch.setattr(pages, "LARGE", 1)
     in_file = run(Composer().job(words).experiment)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.compute.pages import trim
 from runner.record.identity import digest
 
 KEPT = 12  # parts on a bench; those not used for longest go first
@@ -34,10 +35,16 @@ class Bench:
         self.things.move_to_end(key)
         return self.things[key]
 
+    def clear(self) -> None:
+        """Drop every part."""
+        self.things.clear()
+        trim()
+
     def _make_room(self) -> None:
         """Drop the oldest parts, as a panel needs memory; the last is the market it is made of."""
         while len(self.things) > 1 and held(self.things.values()) > MOST_BYTES:
             self._drop_oldest()
+        trim()
 
     def _drop_oldest(self) -> None:
         self.things.popitem(last=False)

@@ -6,15 +6,17 @@ room for and reads it again when it is asked for.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+from contextlib import suppress
 from math import prod
 from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 
-LARGE = 2**28  # bytes of an array from which on it lies in a file
+LARGE = 2**26  # bytes of an array from which on it lies in a file
 
 
 def large_array(shape: tuple[int, ...]) -> np.ndarray:
@@ -32,6 +34,13 @@ def large_array(shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(pages).reshape(shape)
 
 
+def large_copy(array: np.ndarray) -> np.ndarray:
+    """A copy, row by row; a large one in a file."""
+    copy = large_array(array.shape)
+    copy[:] = array
+    return copy
+
+
 def let_go(array: np.ndarray) -> None:
     """Give the memory of an array in a file back until it is read again; others stay."""
     base: Any = array
@@ -40,3 +49,9 @@ def let_go(array: np.ndarray) -> None:
     pages = base.obj if isinstance(base, memoryview) else base
     if isinstance(pages, mmap.mmap):
         pages.madvise(mmap.MADV_DONTNEED)
+
+
+def trim() -> None:
+    """Give back what the allocator keeps of arrays that are gone, where it can be asked to."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import large_copy, let_go
 from runner.data.columns.column import Cells, Column, Counts, Parts, Stretch
 from runner.data.columns.listings import Listings, Part, refuse_unlisted
 from runner.errors import DataError
@@ -111,7 +112,8 @@ class WideColumn:
 
     def put(self, at: np.ndarray, value: float) -> WideColumn:
         """The field with the value at these positions of its cells, row by row."""
-        cells = np.array(self.values, order="K")
+        values = self.values
+        cells = large_copy(values.T).T if values.flags.f_contiguous else large_copy(values)
         position = np.unravel_index(at, cells.shape)
         cells[position] = value
         index = self.frame.index
@@ -358,6 +360,12 @@ class Fields(MutableMapping[str, pd.DataFrame]):
     def shallow(self) -> Fields:
         """The same for a function that may write to them."""
         return Fields({name: column.shallow() for name, column in self.columns.items()})
+
+    def rest(self) -> None:
+        """Give the memory of large fields back until they are read again."""
+        for column in self.columns.values():
+            if isinstance(column, WideColumn):
+                let_go(column.values)
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value of any field."""

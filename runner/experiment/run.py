@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from runner.compute.cache import Bench
+from runner.compute.pages import large_array, let_go, trim
 from runner.data.market import Market
 from runner.errors import DataError, placed
 from runner.experiment.auditing.audit import Audit, audit
@@ -35,15 +36,13 @@ from runner.validation.scores import score
 from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
 
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
-FORECASTS = {  # column of the predictions -> its numbers while they are made
+PLACES = {  # column of the predictions -> its positions while they are made
     "date": np.int32,
     "asset": np.int32,
     "fold": np.int32,
     "path": np.int16,
-    "y": np.float64,
-    "prediction": np.float64,
-    "benchmark": np.float64,
 }
+NUMBERS = ("y", "prediction", "benchmark")
 
 
 def run(experiment: Experiment, bench: Bench | None = None) -> Report:
@@ -64,7 +63,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     predictions, means_of_all = _forecast(model, panel, folds)
     every_row = np.arange(len(panel.dates))
     fit = model.fit(panel, every_row)
-    panel.rest()
+    _rest(market, panel)
     study = Study(
         market,
         panel,
@@ -102,6 +101,13 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         code=code_version(tuple(settings.allow)),
         account=shared.account(experiment, market),
     )
+
+
+def _rest(market: Market, panel: Panel) -> None:
+    """Give memory back before forecasts are scored, which reads little of market and panel."""
+    panel.rest()
+    market.fields.rest()
+    trim()
 
 
 class Prepared(NamedTuple):
@@ -239,7 +245,8 @@ def _forecast(
         return pd.DataFrame(columns=PREDICTIONS), {}
     forecasts = 0
     most = sum(int(panel.usable_by_date[fold.test].sum()) for fold in tested)
-    columns = {name: np.empty(most, dtype) for name, dtype in FORECASTS.items()}
+    columns = {name: np.empty(most, dtype) for name, dtype in PLACES.items()}
+    columns |= zip(NUMBERS, large_array((len(NUMBERS), most)), strict=True)
     means = TrainingMeans(panel)
     means_of_all = {}
     for number, fold in enumerate(tracked(tested, "folds forecast")):
@@ -251,6 +258,7 @@ def _forecast(
         means_of_all[fold.name] = means.of_all
         forecasts = rows.stop
         panel.rest()
+    let_go(columns["y"])
     kept = {name: values[:forecasts] for name, values in columns.items()}
     names = [fold.name for fold in tested]
     of_dates = {

@@ -129,7 +129,9 @@ class SharedWork:
         features = experiment.model.uses(panel.names)
 
         def choose() -> tuple[Panel, Rows]:
-            return rows_of(panel, features, experiment.rows, experiment.model.weight_field)
+            chosen = rows_of(panel, features, experiment.rows, experiment.model.weight_field)
+            panel.rest()
+            return chosen
 
         # The panel may have been built again since, with other arrays of the same values.
         arrays = id(panel.cells)

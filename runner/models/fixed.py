@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
 
+DATES = 256  # forecast at a time
+
 
 @dataclass(frozen=True)
 class Fixed(Model):
@@ -116,7 +118,10 @@ class Fixed(Model):
     def _forecast(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Forecasts (len(rows), N)."""
         values = np.full((len(rows), len(panel.assets)), float(self.constant))
-        for name, weight in self.given.items():
-            k = panel.names.index(name)
-            values += weight * panel.X[rows, :, k]
+        for start in range(0, len(rows), DATES):
+            some = slice(start, start + DATES)
+            for name, weight in self.given.items():
+                k = panel.names.index(name)
+                values[some] += weight * panel.X[rows[some], :, k]
+            panel.rest()
         return values

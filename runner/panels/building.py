@@ -10,7 +10,6 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from runner.compute.pages import let_go
 from runner.data.attribution import Compute
 from runner.data.calendar import period_ends, session_numbers
 from runner.data.labels import Labels
@@ -19,7 +18,7 @@ from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import memory
 from runner.panels.evaluated import checked, evaluate
-from runner.panels.numbers.cells import Cube, InMemory, Ragged
+from runner.panels.numbers.cells import Cube, InMemory, Ragged, rest
 from runner.panels.numbers.gathering import (
     EVERY,
     Feature,
@@ -83,7 +82,7 @@ def build_panel(
     keep = _kept(cells, stepped.keep, inside)
     of_steps = replace(cells, y=stepped.y, raw=None if stepped.y is cells.y else cells.y)
     usable, unknown = usable_cells(of_steps, names, weights, keep, by_rule)
-    let_go(usable.X)
+    rest(usable)
     by_steps = [Dropped(*line) for line in stepped.account]
     before_steps = [*market.dropped, *_running_period(market, dates, own)]
     return Panel(

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.compute.pages import let_go
 from runner.data.attribution import Lost
 from runner.data.calendar import Calendar, calendar_of
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
-from runner.panels.numbers.cells import Cells, Cube, Stored
+from runner.panels.numbers.cells import Cells, Cube, Stored, rest
 from runner.panels.numbers.joining import with_lone
 from runner.panels.numbers.selections import kept_columns
 from runner.panels.numbers.usable import usable_cells
@@ -254,9 +253,10 @@ class Panel:
         )
 
     def rest(self) -> None:
-        """Give the memory of large features back until they are read again."""
-        if not isinstance(self.cells, Stored):
-            let_go(self.cells.X)
+        """Give the memory of large features and moments back until they are read again."""
+        rest(self.cells)
+        if self.shared is not None:
+            self.shared.rest()
 
     def without_targets(self, rows: np.ndarray) -> Panel:
         """The panel on these rows as it is known before their targets are.

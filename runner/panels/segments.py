@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runner.compute.pages import large_array, let_go
 from runner.numerics.moments import of_units, together, with_zeros
-from runner.panels.numbers.cells import Cells
+from runner.panels.numbers.cells import Cells, rest
 
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
@@ -76,6 +77,12 @@ class Shared:
     segment: np.ndarray
     cells: Cells
     store: dict[tuple[object, ...], Sums] = field(default_factory=dict)
+
+    def rest(self) -> None:
+        """Give the memory of large moments back until they are read again."""
+        for sums in self.store.values():
+            for M in sums.M:
+                let_go(M)
 
     def are_of(self, cells: Cells) -> bool:
         """Whether the segments are of these very arrays."""
@@ -170,6 +177,7 @@ class Shared:
         for M in assets.M[0]:
             of_units = [together(M[own], away[own], member[own]) for own in owns]
             by_segment.append(of_units)
+            let_go(M)
         return _with_pairs(np.array(by_segment), with_zeros(point, member.shape[1]))
 
     def _point(self, summed: list[int], by: str | None) -> np.ndarray:
@@ -191,11 +199,13 @@ class Shared:
             return np.add.reduceat(of_dates, starts)[:, None], point
         P = len(summed) + 2
         U = N if by == "asset" else len(owns)
-        by_segment = np.empty((len(starts), U, P, P))
+        by_segment = large_array((len(starts), U, P, P))
         for s, (start, stop) in enumerate(pairwise([*starts, T])):
             part = unweighted.at(np.arange(start, stop))
             M = part.moments(summed, point, by_date=by is None, whole=self.cells.rows)
             by_segment[s] = of_units(M, owns, by)
+            rest(self.cells)
+            let_go(by_segment)
         return by_segment, point
 
 
@@ -206,7 +216,11 @@ def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
     while len(levels[-1]) > 1:
         even = len(levels[-1]) // 2 * 2
         segments = levels[-1][:even]
-        levels.append(segments[::2] + segments[1::2])
+        pairs = large_array((even // 2, *M.shape[1:]))
+        np.add(segments[::2], segments[1::2], out=pairs)
+        let_go(levels[-1])
+        levels.append(pairs)
+    let_go(levels[-1])
     return Sums(tuple(levels), point)
 
 

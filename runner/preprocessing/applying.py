@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runner.compute.pages import large_copy
 from runner.errors import DataError
 from runner.preprocessing.cross_moments import adjacent
 from runner.preprocessing.labelled import Labelled
@@ -192,7 +193,7 @@ def applied(
             for batch in batches:
                 account += _done(step, title, columns, batch, names)
             if step.on is not None and TARGET in step.on:
-                y = y.copy()
+                y = large_copy(y)
                 account += _done(step, title, columns.of(y), [0], [TARGET])
                 if step.traits.back:
                     back.append(step.traits.back)

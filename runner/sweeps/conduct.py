@@ -74,6 +74,7 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         try:
             with progress.Progress(plan.name, form) as display:
                 plan, failed = _rounds(plan, bench, log, display, job_of)
+            bench.clear()
             remove_abandoned(plan.directory, settled=0.0)
             log.count()
             display.summary([(job, plan.failure(job)) for job in failed])

@@ -136,6 +136,7 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     fit = study.model.fit(study.panel, fold.train)
+    study.panel.rest()
     scope = whole["scope"].iloc[0]
     table = central(fit)
     scope_of_fold = table["scope"].iloc[0]

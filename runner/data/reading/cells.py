@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import large_array
 from runner.data import fields
 from runner.data.columns.column import Column
 from runner.data.columns.listings import Listings
@@ -44,7 +45,8 @@ def fields_of_cells(
         return Fields(columns)
     frames = {}
     for name, values in numbers.items():
-        cells = np.full((N, T), np.nan)
+        cells = large_array((N, T))
+        cells.fill(np.nan)
         cells[column, row] = values[taken]
         frames[name] = pd.DataFrame(cells.T, index=dates, columns=assets, copy=False)
     return Fields.of_frames(frames)

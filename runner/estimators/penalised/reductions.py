@@ -189,6 +189,8 @@ class Reductions:
         used = self.units[u].used(panel)
         X = design(used, panel, model.regressors, constant=False)
         segment = self.segment[used.t]
+        if len(self.units[u].assets) > 1:
+            panel.rest()
         return Cells(X, used.y, segment, self._names(), model)
 
     def _names(self) -> list[str]:

@@ -208,7 +208,10 @@ class Cube:
 
     def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
         """A point amid these features and the target, see `runner.numerics.moments.shift_of`."""
-        return shift_of(self.columns(columns), self.y, self.valid, per)
+        if adjacent_columns(columns) is not None:
+            return shift_of(self.columns(columns), self.y, self.valid, per)
+        of_all = shift_of(self.X, self.y, self.valid, per)  # of a sample, and no copy of columns
+        return of_all[..., [*columns, self.features]]
 
     def moments(
         self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.compute.pages import large_array, let_go
+from runner.compute.pages import large_array, large_copy, let_go
 from runner.data.columns.listings import Listings
 from runner.data.fields import LongColumn
 from runner.data.market import Market
@@ -110,7 +110,7 @@ def every_cell(
             let_go(X)
         if np.isnan(cells).any():
             with_gaps.append(name)
-    y = np.array(of_target.y, order="C")
+    y = large_copy(of_target.y)
     cube = Cube(y, X, np.zeros(y.shape, dtype=bool), weights)
     return Gathered(cube, with_gaps, dates, of_target.horizon, of_target.unit)
 

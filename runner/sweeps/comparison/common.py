@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OWN = "oos/"  # prefix of scores on the rows of each job
 COMMON = "common/"  # prefix of scores on the rows that all jobs forecast
 ALWAYS = ("r2", "rmse")  # beside the score that is asked for and its naive baseline
+SCORED = ["date", "y", "prediction", "benchmark"]
 FORECASTS = "predictions.parquet"
 MOST_ASSETS = 2**32  # codes of a cell: date * MOST_ASSETS + asset
 
@@ -79,7 +80,7 @@ def _common_cells(jobs: Sequence[RunDirectory], places: _Places) -> np.ndarray |
 
 def _increasing(codes: np.ndarray) -> bool:
     """Whether each is greater than the one before."""
-    return bool((np.diff(codes) > 0).all())
+    return bool((codes[1:] > codes[:-1]).all())
 
 
 def _scores(
@@ -90,10 +91,9 @@ def _scores(
 
     columns = ["date", "asset", "fold", "y", "prediction", "benchmark"]
     table = _read(job, columns)
-    codes = places.of(table)
-    at = np.minimum(np.searchsorted(common, codes), len(common) - 1)
-    shared = common[at] == codes
-    sample = sample_of(table[shared], int(job.about["horizon"]))
+    shared = _are_among(places.of(table), common)
+    sample = sample_of(table.loc[shared, SCORED], int(job.about["horizon"]))
+    del table
     scores = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name in names:
@@ -103,6 +103,15 @@ def _scores(
                 scores[score] = value
     scores[f"{COMMON}n_obs"] = float(len(sample.y))
     return scores
+
+
+def _are_among(codes: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """Mask (n,) of the codes that are among these, which are in order."""
+    if np.array_equal(codes, common):
+        return np.ones(len(codes), dtype=bool)
+    at = np.searchsorted(common, codes)
+    np.minimum(at, len(common) - 1, out=at)
+    return np.asarray(common[at] == codes)
 
 
 def _read(job: RunDirectory, columns: list[str]) -> pd.DataFrame:
@@ -126,7 +135,9 @@ class _Places:
         """One code (n,) per row, that of its date and asset."""
         date = _codes(table["date"], self.dates)
         asset = _codes(table["asset"], self.assets)
-        return np.asarray(date * MOST_ASSETS + asset)
+        date *= MOST_ASSETS
+        date += asset
+        return date
 
 
 def _codes(column: pd.Series, known: dict[Any, int]) -> np.ndarray:

@@ -20,6 +20,7 @@ from runner.data.sources.french import _shipped_file
 from runner.errors import DataError, EstimationError
 from runner.estimators.penalised import penalty, reductions, solvers
 from runner.estimators.penalised.penalty import Curve
+from runner.estimators.penalised.ridge import FEW, half_inverse
 from runner.experiment.run import run
 from runner.experiment.spec import mistakes
 from runner.models.fit import Fit
@@ -870,3 +871,17 @@ def test_levels_without_rows_have_no_slope_among_many() -> None:
     found = model.fit(panel, np.arange(T)).coefficients.set_index("term")["estimate"]
     absent = [f"sector:{one}" for one in ("s05", "s17", "s29")]
     assert found[absent].tolist() == [0.0] * 3 and (found.drop(absent) != 0.0).all()
+
+
+@pytest.mark.parametrize("units", [1, FEW, FEW + 1, 40])
+def test_triangles_of_few_units_are_those_of_many(units: int) -> None:
+    rng = np.random.default_rng(units)
+    Z = rng.normal(size=(units, 30, 6))
+    A = np.einsum("uij,uik->ujk", Z, Z)
+    W = half_inverse(A)
+    assert W.shape == (6, 6, units)
+    inverse = np.einsum("kiu,kju->uij", W, W)
+    np.testing.assert_allclose(inverse @ A, np.broadcast_to(np.eye(6), A.shape), atol=1e-11)
+    with np.errstate(invalid="ignore"):
+        indefinite = half_inverse(np.repeat(np.diag([1.0, -1.0])[None], units, axis=0))
+    assert np.isnan(indefinite).any(axis=(0, 1)).all()

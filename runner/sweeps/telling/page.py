@@ -280,7 +280,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, list[str]]]:
     listed = [(name, [text]) for name, text in facts.items() if text]
     for name, key in comparison.names.items():
         values = value_texts(ordered(comparison.choices[name]), LONGEST)
-        listed.append((f"Differs: {key}", _values(values)))
+        listed.append(("Differs", [tag("code", key), ": ", *_values(values)]))
     return listed
 
 

@@ -442,6 +442,21 @@ def r2_of_units(report: Any, said: Said) -> None:
     said.ends(rows["r2"], rows["unit"])
 
 
+@pattern(
+    "Fit",
+    rf"R2 is above 0\.995(?: in {n('nearly')} of {n('units')} {text('noun', NOUN)})?: "
+    r"a regressor may be the target itself or a part of it\.",
+)
+def nearly_the_target(report: Any, said: Said) -> None:
+    rows = report.fit.quality
+    nearly = int(((rows["r2"] > 0.995) & (rows["df_resid"] >= 20)).sum())
+    assert nearly > 0
+    if len(rows) > 1:
+        said.number("nearly", nearly)
+        said.number("units", len(rows))
+        assert noun_of(said["noun"]) == noun_in(rows)
+
+
 # Hypotheses
 
 

@@ -375,3 +375,10 @@ def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:
     assert set(table["cw_reason"]) == {"of this reason"} and table["dm_stat"].iloc[
         -1
     ] == pytest.approx(score(report.predictions)["dm_stat"].iloc[-1], rel=REL)
+
+
+def test_a_regressor_that_is_the_target_but_for_the_risk_free_rate_is_named() -> None:
+    words = ["validation=none", "+features.own=ret"]
+    fit = sections(report_of(*words))["Fit"]
+    assert fit[0].startswith("R2 is above 0.995 in 3 of 3 assets: a regressor may be the target")
+    assert not any("may be the target" in line for line in sections(report_of())["Fit"])

@@ -128,7 +128,11 @@ def explained(override: str, error: Exception, names: Callable[[str], Sequence[s
             key = first_absent(key, names)
             if override.startswith("~") and key.rpartition(".")[2] in names(key):
                 return f"~{key}: {key} is null already; allowed: the same without ~{key}"
-            return f"{key}: {unknown(key.rpartition('.')[2], names(key))}"
+            place, _, name = key.rpartition(".")
+            remedy = ""
+            if name in names(f"{place}.columns.{name}"):
+                remedy = f"{place}.columns.{name}=COLUMN names a column"
+            return f"{key}: {unknown(name, names(key), remedy)}"
         # a mapping was given, and one of its keys is new
         around = names(inner)
         known = unknown(inner.rpartition(".")[2], around) if around else "there is no such key"

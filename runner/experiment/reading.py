@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import listed
+from runner.estimators.settings import RegressionSettings
 from runner.experiment import advice
 from runner.experiment.cautions import cautions
 from runner.experiment.reading_scores import out_of_sample
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from runner.experiment.report import Report
 
+NEARLY_ALL = 0.995  # share of the variance of a target that is likely its own
+MANY_ROWS = 20  # degrees of freedom left, from which on an R2 is no matter of few rows
 MOST_TERMS = 20  # terms with a sentence of their own
 STATISTICS = ("estimate", "std_error", "t_stat", "p_value")
 POOLS = {"regression": "a pooled regression"}  # a regression of all assets and dates
@@ -186,13 +189,31 @@ def _fit(report: Report) -> list[str]:
     if len(quality) > 1:
         units = f"{count(len(quality), unit_noun(quality))}{without_constant}"
         mean = number(quality["r2"].mean())
-        return [f"R2 in sample is {mean} on average over {units}, {_range(quality, 'r2')}."]
+        average = f"R2 in sample is {mean} on average over {units}, {_range(quality, 'r2')}."
+        return [*_nearly_the_target(report), average]
     row = quality.iloc[0]
     rows = count(int(row["n_obs"]), "row")
     text = f"R2 is {number(row['r2'])} in sample ({rows}{without_constant})"
     if row["f_p_value"] >= 0.0:
         text += f"; the slopes together are {verdict(row['f_p_value'])}"
-    return [f"{text}."]
+    return [*_nearly_the_target(report), f"{text}."]
+
+
+def _nearly_the_target(report: Report) -> list[str]:
+    """That the regressors leave next to nothing of the target, of regressions over many rows."""
+    quality = report.fit.quality
+    noun = unit_noun(quality)
+    if noun == "date" or not isinstance(report.study.model, RegressionSettings):
+        return []
+    has_rows = quality["df_resid"] >= MANY_ROWS
+    leaves_nothing = has_rows & (quality["r2"] > NEARLY_ALL)
+    n = int(leaves_nothing.sum())
+    if not n:
+        return []
+    place = f" in {n:,} of {count(len(quality), noun)}" if len(quality) > 1 else ""
+    return [
+        f"R2 is above {NEARLY_ALL:g}{place}: a regressor may be the target itself or a part of it."
+    ]
 
 
 def _without_constant(quality: pd.DataFrame) -> str:

@@ -43,7 +43,7 @@ def _no_numbers(market: Market, name: str) -> str:
         label = f"{name} is a label of the data"
         return f"{label}; allowed: numbers, or the label as a group, such as rank(x, {name})"
     known = [*market.fields, *market.series, *DERIVED, *NUMBERS, *market.unread]
-    line = unknown(name, known)
+    line = unknown(name, dict.fromkeys(known))
     if name in FUNCTIONS:
         line += f"; {name} is a function: write {FUNCTIONS[name].usage(name)}"
     return line

@@ -64,7 +64,10 @@ def in_words(kind: Any) -> str:
         return f"a mapping of names to {in_words(args[1])}"
     if kind in PLAIN:
         return PLAIN[kind]
-    return getattr(kind, "__name__", str(kind))
+    name = getattr(kind, "__name__", str(kind))
+    if getattr(kind, "_is_protocol", False):
+        return f"a mapping with the _target_ of a {name}"
+    return name
 
 
 def shown(value: Any) -> str:

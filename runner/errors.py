@@ -42,7 +42,7 @@ class DataError(RunnerError):
 
 
 class SettingError(DataError):
-    """A setting that the data contradicts, and the value that mends it.
+    """A setting that the data contradicts, and the value to use instead.
 
     The function that raises it knows the name of its setting; `placed` knows where that stands in
     the spec.
@@ -50,7 +50,7 @@ class SettingError(DataError):
 
     def __init__(self, setting: str, problem: str, remedy: str) -> None:
         self.parts = (setting, problem, remedy)
-        super().__init__(f"{setting}: {problem}; {setting}={remedy} mends it")
+        super().__init__(f"{setting}: {problem}; use {setting}={remedy}")
 
     def __reduce__(  # type: ignore[override]
         self,
@@ -58,9 +58,9 @@ class SettingError(DataError):
         return type(self), self.parts
 
     def at(self, where: str) -> str:
-        """The line with the setting's place in the spec, and the override that mends it there."""
+        """The line with the setting's place in the spec, and the override to use there."""
         setting, problem, remedy = self.parts
-        return f"{where}.{setting}: {problem}; ++{where}.{setting}={remedy} mends it"
+        return f"{where}.{setting}: {problem}; use ++{where}.{setting}={remedy}"
 
 
 class EstimationError(RunnerError):

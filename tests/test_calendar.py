@@ -243,7 +243,7 @@ def test_the_error_names_the_place_of_the_setting_in_the_spec() -> None:
         year_of(calendar_of(every("ME")), 252)
     assert placed("analyses.portfolio", caught.value) == [
         "analyses.portfolio.rows_per_year: given 252; the monthly calendar has 12 rows a year; allowed: 11.4 to "
-        "12.6, or null for the calendar's own; ++analyses.portfolio.rows_per_year=null mends it"
+        "12.6, or null for the calendar's own; use ++analyses.portfolio.rows_per_year=null"
     ]
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.mistakes == caught.value.mistakes and placed("x", again) == placed(

@@ -402,7 +402,7 @@ def test_a_table_joined_by_date_and_asset_is_refused_where_it_does_not_fit(
     monkeypatch.setattr("runner.compute.memory.available", lambda: 1500)
     done = call_cli(tmp_path, "check", *words)
     assert done.code == 2
-    assert "joined to every cell, 12 dates x 6 assets, it takes 0.0 GB" in done.err
+    assert "joined to every asset-date, 12 dates x 6 assets, it takes 0.0 GB" in done.err
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_another_number_is_refused_in_one_line_with_the_override(
         assert line.startswith(
             f"analyses.{name}.rows_per_year: given {given}; the monthly calendar has 12 rows a year"
         )
-        assert line.endswith(f"++analyses.{name}.rows_per_year=null mends it")
+        assert line.endswith(f"use ++analyses.{name}.rows_per_year=null")
     word = line.split("; ")[-1].split(" ")[0]
     run(Composer().job([*monthly, f"+analyses.{name}.rows_per_year=252", word]).experiment)
 
@@ -232,7 +232,7 @@ def test_a_volatility_on_an_irregular_calendar_needs_the_number(tmp_path: Path) 
     assert line.startswith(
         "target.rows_per_year: given null, and the irregular calendar (about 26 dates a year)"
     )
-    assert line.endswith("++target.rows_per_year=NUMBER mends it")
+    assert line.endswith("use ++target.rows_per_year=NUMBER")
     report = run(Composer().job([*words, "++target.rows_per_year=26"]).experiment)
     squares = report.study.market.get("ret") ** 2
     expected = np.sqrt(26 / 2 * (squares.shift(-1) + squares.shift(-2)))

@@ -261,7 +261,7 @@ def test_the_experiment_on_simulated_prices_and_its_mistakes(cli) -> None:
     assert off.code == 2
     assert off.errors == [
         "error: analyses.sharpe.rows_per_year: given 12; the daily calendar has 252 rows a year; allowed: 239.4 to "
-        "264.6, or null for the calendar's own; ++analyses.sharpe.rows_per_year=null mends it"
+        "264.6, or null for the calendar's own; use ++analyses.sharpe.rows_per_year=null"
     ]
     wrong = cli(
         *simulated,

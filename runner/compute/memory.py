@@ -45,7 +45,7 @@ def refuse_cells(dates: int, assets: int, arrays: int) -> None:
     """
     need = NUMBER * dates * assets * arrays
     cells = f"{dates:,} dates x {assets:,} assets"
-    takes = f"joined to every cell, {cells}, it takes {need / GIGABYTE:.1f} GB"
+    takes = f"joined to every asset-date, {cells}, it takes {need / GIGABYTE:.1f} GB"
     refuse_beyond(need, takes, "its columns in the table of assets, or fewer assets (data.assets)")
 
 

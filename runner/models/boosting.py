@@ -290,7 +290,7 @@ def _in_words(table: pd.DataFrame) -> list[str]:
     if leading.empty:
         return ["No tree has a split: the forecast is the mean of the rows fitted."]
     shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())
-    over = f", mean over {units:,} units" if units > 1 else ""
+    over = f", mean over {units:,} regressions" if units > 1 else ""
     return [
         f"Most of the gain of the splits comes from {shares}{over}; this measures use, not cause.",
         "Trees can fit their training rows arbitrarily well: "

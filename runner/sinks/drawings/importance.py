@@ -28,7 +28,7 @@ def importance(table: pd.DataFrame) -> Any:
     units = known["unit"].nunique()
     note = "all splits of all trees"
     if units > 1:
-        note = f"mean over {units:,} units, a dot each"
+        note = f"mean over {units:,} regressions, a dot each"
     note += "; at the right how many splits; in sample, and shared by chance between like features"
     if len(mean) > MOST:
         note += f"; first {MOST} of {len(mean)} features"

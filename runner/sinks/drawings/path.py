@@ -239,7 +239,7 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
         low = mean - error
         high = mean + error
         axes.fill_between(x, low, high, label="± 1 s.e.", **band)
-    label = "mean over folds" if single else "mean over folds and units"
+    label = "mean over folds" if single else "mean over folds and regressions"
     axes.plot(x, mean, color=BLUE, linewidth=1.6, label=label)
     if curve["least"].any() and known:
         is_least = curve["least"].to_numpy()

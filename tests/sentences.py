@@ -608,7 +608,7 @@ def hold_out_of_the_example(report: Any, said: Said) -> None:
     "Out of sample",
     rf"(?:{text('same', 'The out-of-sample forecasts equal the training mean')}: R2 is {n('r2_same')}"
     rf"|Out-of-sample R2 is {n('r2')} against the training mean"
-    rf"(?: of each asset, {n('r2_all')} against that of all assets together)?) "
+    rf"(?: of each asset, {n('r2_all')} against that of all)?) "
     rf"\({n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"
     rf"(?:; positive in {n('positive')} of {n('units')} assets)?\)\.",
 )

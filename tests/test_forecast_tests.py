@@ -365,7 +365,7 @@ def test_a_worthless_pooled_signal_does_not_beat_the_mean_of_all_assets() -> Non
     assert report.metrics["oos/r2_all_assets"] == pooled["r2_all_assets"]
     first = sections(report)["Out of sample"][0]
     of_all = number(pooled["r2_all_assets"])
-    assert f"against the training mean of each asset, {of_all} against that of all assets" in first
+    assert f"against the training mean of each asset, {of_all} against that of all (" in first
 
 
 def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:

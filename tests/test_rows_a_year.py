@@ -122,7 +122,7 @@ def test_another_number_is_refused_in_one_line_with_the_override(
             f"analyses.{name}.rows_per_year: given {given}; the monthly calendar has 12 rows a year"
         )
         assert line.endswith(f"use ++analyses.{name}.rows_per_year=null")
-    word = line.split("; ")[-1].split(" ")[0]
+    word = line.split("; use ")[-1]
     run(Composer().job([*monthly, f"+analyses.{name}.rows_per_year=252", word]).experiment)
 
 

@@ -82,7 +82,7 @@ def _against(benchmark: str, scores: pd.Series) -> str:
     text = f"Out-of-sample R2 is {number(r2)} against the {benchmark}"
     r2_of_all = scores[OF_ALL]
     if scores["cw_reason"] and math.isfinite(r2_of_all):
-        return f"{text} of each asset, {number(r2_of_all)} against that of all assets together"
+        return f"{text} of each asset, {number(r2_of_all)} against that of all"
     return text
 
 

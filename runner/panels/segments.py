@@ -213,14 +213,17 @@ class Shared:
 def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
     """Sums of twice as many segments each time, the last one left out where it has no neighbour."""
     levels = [M]
+    sums = large_array(M.shape)  # of all levels, which are fewer than the segments
+    start = 0
     while len(levels[-1]) > 1:
-        even = len(levels[-1]) // 2 * 2
-        segments = levels[-1][:even]
-        pairs = large_array((even // 2, *M.shape[1:]))
-        np.add(segments[::2], segments[1::2], out=pairs)
+        pairs = len(levels[-1]) // 2
+        segments = levels[-1][: 2 * pairs]
+        level = sums[start : start + pairs]
+        np.add(segments[::2], segments[1::2], out=level)
         let_go(levels[-1])
-        levels.append(pairs)
-    let_go(levels[-1])
+        levels.append(level)
+        start += pairs
+    let_go(sums)
     return Sums(tuple(levels), point)
 
 

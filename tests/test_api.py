@@ -114,7 +114,7 @@ def test_the_frame_is_not_changed() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_errors_are_typed_with_the_lines_of_the_command_line() -> None:
+def test_errors_are_typed_with_the_lines_of_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         runner.run("model.covv=1", "features=nothing")
     assert any("covv" in line for line in caught.value.mistakes)
@@ -124,6 +124,9 @@ def test_errors_are_typed_with_the_lines_of_the_command_line() -> None:
         runner.run("experiment=none", "data=frame", "features=none", "target=forward_return")
     with pytest.raises(DataError, match="no run directory"):
         runner.load("nowhere")
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(DataError, match=r"a sweep; allowed: one of its jobs, .*/0"):
+        runner.load(tmp_path)
 
 
 def test_twice_in_one_process_with_the_same_bits() -> None:

@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.errors import DataError
 from runner.record.rundir import RunDirectory
 from runner.session.pictures import Pictures, drawn, written
+from runner.sweeps.plan import PLAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +104,8 @@ class Report:
         Raises:
             DataError: it is no run directory.
         """
+        if (directory / PLAN).exists():
+            raise DataError(f"{directory}: a sweep; allowed: one of its jobs, {directory}/0")
         files = RunDirectory(directory)
         about = files.about
         names = [path.stem for path in sorted(directory.glob("*.csv"))]
@@ -149,7 +153,7 @@ class Report:
             SpecError: the directory exists.
             RunnerError: it cannot be written.
         """
-        from runner.errors import DataError, SpecError
+        from runner.errors import SpecError
         from runner.sinks import job
 
         place = Path(directory)

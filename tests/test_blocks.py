@@ -383,3 +383,26 @@ def test_the_audit_tries_assets_that_are_there() -> None:
     assert len(part.dates) == 5_000
     assert part.fields["ret"].notna().any().all()
     assert len(part.assets) == 24, "eight times the three that a full panel has in so many cells"
+
+
+def test_one_name_on_the_dates_of_the_middle_is_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dividing, "NUMBERS", 1)
+    monkeypatch.setattr(dividing, "CHUNK", 1)
+    dates = 400
+    first, last = np.zeros((2, dates), dtype=bool)
+    first[:60] = True  # in the longer past of the middle alone
+    last[-20:] = True
+    listed = np.column_stack([np.ones(dates, dtype=bool), last, first])
+    row, column = np.nonzero(listed)
+    index = pd.bdate_range("2000-01-03", periods=dates)
+    names = pd.Index(["A", "B", "C"])
+    listings = Listings(index, names, row.astype(np.int32), column.astype(np.int32))
+    ret = LongColumn(listings, np.random.default_rng(0).normal(size=len(row)))
+    market = Market("simulated", Fields({"ret": ret}), pd.DataFrame(index=index))
+    features = {"past": partial(momentum, window=60)}
+    recipe = Recipe(features, partial(forward_return), (), None, 1.0)
+    expected = build_panel(market, features, recipe.target)
+    panel = build_in_blocks(market, recipe, tmp_path / "panel", Inline())
+    np.testing.assert_array_equal(panel.cells.held.X, expected.cells.X)

@@ -197,11 +197,12 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
         return
     rows = slice(middle, min(middle + FEW, len(market.dates)))
     longer = Reach(2 * reach.before + FEW, reach.after)
-    part = part_of(market, reach, rows)
-    longer_part = part_of(market, longer, rows)
-    some = [part.assets[i] for i in evenly(len(part.assets), SOME)]
-    as_said = panel_of(part.of(some), recipe, reach, rows)
-    earlier = panel_of(longer_part.of(some), recipe, longer, rows)
+    part = part_of(market, longer, rows)
+    from_earlier = part.of_positions(evenly(len(part.assets), SOME))
+    earlier_dates = min(middle, longer.before) - min(middle, reach.before)
+    from_said = from_earlier.at(np.arange(earlier_dates, len(part.dates)))
+    as_said = panel_of(from_said, recipe, reach, rows)
+    earlier = panel_of(from_earlier, recipe, longer, rows)
     mistakes = []
     for name in recipe.features:
         if not _same_column(as_said, earlier, name):

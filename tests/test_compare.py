@@ -274,7 +274,7 @@ def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
     assert frame["(2)"].tolist()[0] == "-0.20" and frame["(3)"].tolist()[0] == "2.00***"
     foot = dict(zip(frame[""][4:], cells[4:], strict=True))
     assert foot == {
-        "Standard errors": "HC0", "lags": "2", "Out-of-sample R²": "0.1000", "Observations": "90",
+        "Standard errors": "HC0", "lags": "2", "Out-of-sample R², pooled": "0.1000", "Observations": "90",
         "R²": "0.500",
     }  # fmt: skip
     assert table.source == "sweep made: 3 jobs; the columns are jobs 0, 1, 2"
@@ -470,7 +470,7 @@ def test_terms_and_errors_that_are_missing_leave_cells_empty(made: Made) -> None
     made.job(spec_of(model__lags=2), {"oos/r2": -1.0})
     found = compare(made.plan())
     table = found.side_by_side()
-    assert table[""].tolist()[:5] == ["x", "NA", "", "y", "Out-of-sample R²"]
+    assert table[""].tolist()[:5] == ["x", "NA", "", "y", "Out-of-sample R², pooled"]
     assert table["(1) 3"].tolist()[:4] == ["1.000", "", "", ""]
     assert found.specification_curve("y").empty
     checked(made.place / "report" / "report.html")

@@ -21,7 +21,8 @@ from runner.text import count
 if TYPE_CHECKING:
     from runner.sweeps.comparison.ranked import Outcome, Ranked
 
-SCORES = {"oos/r2": "Out-of-sample R²", "oos/rmse": "Out-of-sample RMSE"}
+# of all test rows of a job, in a column of one asset too
+SCORES = {"oos/r2": "Out-of-sample R², pooled", "oos/rmse": "Out-of-sample RMSE, pooled"}
 IN_SAMPLE = ("fit/r2", "fit/r2_adj", "fit/n_obs")  # rows that every table has
 TOLD = ("model.cov", "model.clusters", "model.effects")  # keys that have rows of their own
 LONGEST = 24  # characters of a choice

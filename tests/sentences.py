@@ -431,11 +431,15 @@ def r2_of_one(report: Any, said: Said) -> None:
 
 @pattern(
     "Fit",
-    rf"R2 in sample is {n('r2')} on average over {n('units')} {text('noun', NOUN)}{UNCENTRED}, {ends()}\.",
+    rf"R2 in sample is {n('r2')}(?: \(adjusted {n('adjusted')}\))? on average over {n('units')} {text('noun', NOUN)}{UNCENTRED}, {ends()}\.",
 )
 def r2_of_units(report: Any, said: Said) -> None:
     rows = report.fit.quality[report.fit.quality["r2"].notna()]
     said.number("r2", rows["r2"].mean())
+    adjusted = rows["r2_adj"].mean()
+    assert bool(said["adjusted"]) == math.isfinite(adjusted)
+    if said["adjusted"]:
+        said.number("adjusted", adjusted)
     said.number("units", len(rows))
     without_constant(report, said)
     assert noun_of(said["noun"]) == noun_in(rows)

@@ -189,6 +189,9 @@ def _fit(report: Report) -> list[str]:
     if len(quality) > 1:
         units = f"{count(len(quality), unit_noun(quality))}{without_constant}"
         mean = number(quality["r2"].mean())
+        adjusted = quality["r2_adj"].mean()
+        if np.isfinite(adjusted):
+            mean += f" (adjusted {number(adjusted)})"
         average = f"R2 in sample is {mean} on average over {units}, {_range(quality, 'r2')}."
         return [*_nearly_the_target(report), average]
     row = quality.iloc[0]

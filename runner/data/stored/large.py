@@ -115,7 +115,7 @@ def market_on_disk(settings: Settings, files: Files, table: AssetTable, roles: R
         raise DataError(f"data.folder: {str(home)!r} was changed by others while it was written")
     size = sum(path.stat().st_size for path in home.iterdir()) / GIGABYTE
     why = "data.on_disk=true" if settings.on_disk else "it would not fit into memory"
-    note = f"The market is on disk, {size:.1f} GB in {str(home)!r} ({why})."
+    note = f"The market is on disk, {size:.2g} GB in {str(home)!r} ({why})."
     return replace(market, notes=(*market.notes, note))
 
 

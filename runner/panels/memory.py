@@ -6,9 +6,10 @@ from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.progress import note
 
 # Columns of the size of the target that a run holds beside its features: prices, volumes, target,
-# forecasts, scores and what is computed on the way. Measured on 2,763 assets x 3,259 dates: 9
-# features peaked at 2.9 GB, 15 at 3.4.
-BESIDE = 32
+# forecasts, scores and what is computed on the way, of which large ones lie in files
+# (`runner.compute.pages`). Measured on 2,763 assets x 3,259 dates: 8 features peaked at 1.2 GB
+# pooled, and at 1.4 GB by asset.
+BESIDE = 12
 TOLD = 10**9  # bytes from which a run says what it will take
 
 

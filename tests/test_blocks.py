@@ -253,6 +253,7 @@ def test_blocks_of_any_size_make_the_panel_of_all_dates(
     recipe = recipe_of()
     with monkeypatch.context() as few_cells:
         few_cells.setattr(some_assets, "CELLS", 1000)  # no column is held in every cell
+        few_cells.setattr(some_assets, "WHOLE", 1000)  # no column is held in every cell
         expected = build_panel(
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )

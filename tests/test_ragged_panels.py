@@ -409,6 +409,7 @@ def test_some_assets_at_a_time_give_what_all_give(
     panels = []
     for cells in (10 * T * N, T * 7):
         monkeypatch.setattr(some_assets, "CELLS", cells)
+        monkeypatch.setattr(some_assets, "WHOLE", cells)
         panels.append(build_panel(market, OF_PARTS, target, [], weights="x1"))
     whole, of_parts = panels
     assert isinstance(of_parts.cells, Ragged)
@@ -429,6 +430,7 @@ def test_features_that_lie_side_by_side_are_not_copied(
 ) -> None:
     """Cells with a target alone are then kept beside the rows, and counted as before."""
     monkeypatch.setattr(some_assets, "CELLS", T * 7)
+    monkeypatch.setattr(some_assets, "WHOLE", T * 7)
     apart = market_of(ragged(seed=12), few=True)
     names = [f"x{k}" for k in range(K)]
     held = [apart.fields.columns[name] for name in names]
@@ -474,6 +476,7 @@ def test_what_takes_each_asset_by_itself_sees_some_assets_at_a_time(
 
     monkeypatch.setattr(Market, "returns", seen)
     monkeypatch.setattr(some_assets, "CELLS", T * 7)
+    monkeypatch.setattr(some_assets, "WHOLE", T * 7)
     by_itself = {name: OF_PARTS[name] for name in ("momentum", "volatility", "beta", "trend")}
     build_panel(market, by_itself, TARGETS["ahead"])
     assert max(widest) == 7

@@ -20,7 +20,8 @@ from runner.errors import DataError
 from runner.features import alone
 from runner.features.expressions import Expression
 
-CELLS = 2_000_000  # cells (date x asset) at a time
+WHOLE = 8_000_000  # cells (date x asset) of a market that is taken whole, as a block of dates is
+CELLS = 2_000_000  # at a time, of a larger one
 TARGETS: tuple[object, ...] = (
     targets.same_period_return,
     targets.forward_return,
@@ -128,7 +129,7 @@ def column_of(cells: np.ndarray, assets: int) -> Column:
     """The column of an array (T, N), or (T, 1) of what is the same for every asset."""
     if cells.shape[1] < assets:
         return OfDates(cells[:, 0])
-    if cells.size > CELLS:
+    if cells.size > WHOLE:
         return _known(cells, 0, assets)
     return Wide(np.ascontiguousarray(cells.T))
 
@@ -142,8 +143,9 @@ def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market
     columns = {name: market.fields.columns[name] for name in market.fields if name in names}
     of_names = replace(market, fields=Fields(columns), labels={})
     assets = np.arange(len(market.assets))
-    count = max(-(-len(market.dates) * len(assets) // CELLS), 1)
-    if count == 1:
+    cells = len(market.dates) * len(assets)
+    count = -(-cells // CELLS)
+    if cells <= WHOLE:
         yield 0, of_names
         return
     first = 0

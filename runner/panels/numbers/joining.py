@@ -12,6 +12,7 @@ import pandas as pd
 from runner.data.columns.listings import Listings
 from runner.panels.numbers.cube import Cube
 from runner.panels.numbers.ragged import Ragged
+from runner.panels.numbers.selections import selected
 
 
 def copied(cells: Ragged) -> Ragged:
@@ -68,38 +69,51 @@ class Room:
         self.raw = np.empty(rows) if raw else None
 
     def filled(
-        self, parts: Iterable[tuple[int, Ragged]], wanted: np.ndarray, dates: pd.DatetimeIndex
+        self,
+        parts: Iterable[tuple[int, Ragged]],
+        wanted: np.ndarray,
+        dates: pd.DatetimeIndex,
+        assets: pd.Index,
     ) -> Ragged:
-        """The rows of the wanted assets, which parts of a panel on these dates have.
+        """The rows of the wanted assets, which parts of a panel have.
 
         Args:
             parts: in order, each with the position of its first date.
             wanted: (N,) whether an asset is one of them.
+            dates, assets: of the panel.
         """
         n = 0
         for first, part in parts:
             at = np.flatnonzero(wanted[part.listings.column])
-            own = slice(n, n + len(at))
-            self.row[own] = part.listings.row[at] + np.int32(first)
-            self.column[own] = part.listings.column[at]
-            self.valid[own] = part.valid[at]
-            self.y[own] = part.y[at]
-            for into, column in zip(self.features[:, own], part.X.T, strict=True):
-                column.take(at, out=into, mode="clip")
-            if self.weights is not None and part.weights is not None:
-                self.weights[own] = part.weights[at]
-            if self.raw is not None and part.raw is not None:
-                self.raw[own] = part.raw[at]
-            assets = part.listings.assets
-            n = own.stop
+            self._write(part, at, first, n)
+            n += len(at)
+        filled = slice(0, n)
         return Ragged(
-            listings=Listings(dates, assets, self.row[:n], self.column[:n]),
-            y=self.y[:n],
-            X=self.features[:, :n].T,
-            valid=self.valid[:n],
-            weights=None if self.weights is None else self.weights[:n],
-            raw=None if self.raw is None else self.raw[:n],
+            listings=Listings(dates, assets, self.row[filled], self.column[filled]),
+            y=self.y[filled],
+            X=self.features[:, filled].T,
+            valid=self.valid[filled],
+            weights=selected(self.weights, filled),
+            raw=selected(self.raw, filled),
         )
+
+    def _write(self, part: Ragged, at: np.ndarray, first: int, n: int) -> None:
+        """Write the rows of a part at these positions after the first n that are there.
+
+        Args:
+            first: position of the first date of the part.
+        """
+        own = slice(n, n + len(at))
+        self.row[own] = part.listings.row[at] + np.int32(first)
+        self.column[own] = part.listings.column[at]
+        self.valid[own] = part.valid[at]
+        self.y[own] = part.y[at]
+        for into, column in zip(self.features[:, own], part.X.T, strict=True):
+            column.take(at, out=into, mode="clip")
+        if self.weights is not None:
+            self.weights[own] = selected(part.weights, at)
+        if self.raw is not None:
+            self.raw[own] = selected(part.raw, at)
 
 
 def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:

@@ -266,7 +266,7 @@ class Stored:
         room = Room(most, self.features, self.has_weights, self.layout.raw)
         for some in groups:
             wanted = marked(some, self.shape[1])
-            yield some, room.filled(self.stretches(), wanted, self.dates)
+            yield some, room.filled(self.stretches(), wanted, self.dates, self.assets)
 
     def columns(self, positions: Sequence[int]) -> np.ndarray:
         """The features (n, k) at these positions."""

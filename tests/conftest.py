@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 from composing import composed_once
 
-from runner.numerics import compiled as kernel
+from runner.numerics.compiled import rule
 from runner.sinks.tracking import Store
 
 if TYPE_CHECKING:
@@ -41,16 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--compiled",
         action="store_true",
-        help="sum panels of any size by runner.numerics.compiled; needs numba",
+        help="sum panels and windows of any size by runner.numerics.compiled",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(__main__.GC_THRESHOLD)
     if config.getoption("--compiled"):
-        if kernel._numba() is None:
-            raise pytest.UsageError("--compiled: numba is not installed")
-        kernel.MANY = 0
+        rule.MANY = 0
+        rule.MANY_IN_WINDOWS = 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -122,10 +121,8 @@ def specs_share_files() -> Iterator[None]:
 @pytest.fixture(scope="module", params=["numpy", "compiled"])
 def summed_by(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each way to sum moments in turn, whatever the size of the panel."""
-    if request.param == "compiled":
-        pytest.importorskip("numba", reason="the extra `compiled` is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "MANY", 0 if request.param == "compiled" else 2**62)
+        patch.setattr(rule, "MANY", 0 if request.param == "compiled" else 2**62)
         yield request.param
 
 

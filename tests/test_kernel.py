@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from runner.models.regression import Regression
-from runner.numerics import compiled as kernel
+from runner.numerics.compiled import moments as kernel
+from runner.numerics.compiled import rule
 from runner.numerics.moments import HALVED, moments, shift_of
 
 CLOSE = 1e-13  # of the sum of absolute products: rounding of some thousand additions
@@ -107,20 +108,20 @@ def test_the_same_numbers_give_the_same_bits() -> None:
 
 
 def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "MANY", 100)
-    monkeypatch.setattr(kernel, "_numba", lambda: sys)
-    assert [kernel.wanted(cells) for cells in (0, 99, 100)] == [False, False, True]
+    monkeypatch.setattr(rule, "MANY", 100)
+    monkeypatch.setattr(rule, "compiler", lambda: sys)
+    assert [rule.wanted(cells) for cells in (0, 99, 100)] == [False, False, True]
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
-    assert not kernel.wanted(100)
+    assert not rule.wanted(100)
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
-    monkeypatch.setattr(kernel, "_numba", lambda: None)
-    assert not kernel.wanted(100)
+    monkeypatch.setattr(rule, "compiler", lambda: None)
+    assert not rule.wanted(100)
 
 
 def test_parts_are_summed_as_their_panel_is(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, use = panel(40, 5, 2)
-    monkeypatch.setattr(kernel, "MANY", y.size)
-    monkeypatch.setattr(kernel, "_numba", lambda: sys)
+    monkeypatch.setattr(rule, "MANY", y.size)
+    monkeypatch.setattr(rule, "compiler", lambda: sys)
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
         kernel, "sums", lambda X, *more: asked.append(X.shape) or np.zeros((5, 4, 4))
@@ -142,11 +143,11 @@ def test_without_numba_numpy_sums(fault: str) -> None:
         f"        if name == 'numba': raise {fault}\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "import numpy as np\n"
-        "from runner.numerics import compiled as kernel\n"
+        "from runner.numerics.compiled import rule\n"
         "from runner.numerics.moments import moments\n"
-        "kernel.MANY = 0\n"
+        "rule.MANY = 0\n"
         "X, y = np.ones((3, 2, 1)), np.ones((3, 2))\n"
-        "print(moments(X, y, y > 0, np.zeros((1, 1, 2)), False).sum(), kernel.wanted(10))\n"
+        "print(moments(X, y, y > 0, np.zeros((1, 1, 2)), False).sum(), rule.wanted(10))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -160,7 +161,6 @@ def test_without_numba_numpy_sums(fault: str) -> None:
 
 
 def test_both_ways_give_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba", reason="the extra `compiled` is not installed")
     from oracles import close, panel_of, punch_holes, random_arrays
 
     y, X = random_arrays(1, 600, 8, 3)
@@ -168,7 +168,7 @@ def test_both_ways_give_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     data, model = panel_of(y, X), Regression()
     fits = []
     for many in (0, 2**62):
-        monkeypatch.setattr(kernel, "MANY", many)
+        monkeypatch.setattr(rule, "MANY", many)
         fits.append(model.fit(data, np.arange(600)))
     for name in ("estimate", "std_error", "t_stat", "p_value"):
         close(fits[0].coefficients[name], fits[1].coefficients[name], name, rel=1e-10)

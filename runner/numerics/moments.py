@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from runner.numerics import compiled as kernel
+from runner.numerics.compiled import moments as kernel
+from runner.numerics.compiled import rule
 
 BLOCK = 64  # dates at a time
 HALVED = 512  # dates from which on two halves are summed side by side
@@ -110,7 +111,8 @@ def moments(
         by_date: whether of dates.
         weights: (T, N), None where all count the same.
         whole: cells of the panel that these are a part of, by which it is decided whether
-            `runner.numerics.compiled` sums them.
+            `runner.numerics.compiled` sums
+            them.
     """
     add = _sums(max(y.size, whole))
     few_cells = np.count_nonzero(use) < FULL * use.size
@@ -146,7 +148,7 @@ def of_block(
 
 def _sums(cells: int) -> Callable[..., np.ndarray]:
     """What sums a panel of so many cells."""
-    return kernel.sums if kernel.wanted(cells) else _moments
+    return kernel.sums if rule.wanted(cells) else _moments
 
 
 def halves(T: int, work: Callable[[slice], Any], fewest: int = HALVED) -> list[Any]:

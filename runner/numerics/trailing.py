@@ -1,9 +1,6 @@
-"""Sums over the last rows of each asset, and what else is made from the past of an asset alone.
+"""Statistics of the last rows of each asset, and what else is made from the past of an asset alone.
 
-A window is added up from sums of 1, 2, 4, 8, ... rows, which windows share: about 2 log2(n)
-additions a cell. No sum is taken from another, so that the rounding of one huge value does not stay
-in the windows after it. A statistic of a window is the same to the last bit whatever rows come
-before or after it.
+A statistic of a window is the same to the last bit whatever rows come before or after it.
 """
 
 from __future__ import annotations
@@ -14,13 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.numerics import windows
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 
 CELLS = 16384  # at a time, which with what is made of them stay in the cache
-
-
-State = tuple[np.ndarray, ...]  # arrays (T', c) whose row t is about the rows from t on
-Merge = Callable[[State, State, int, int], State]  # of neighbours, and how many rows each is about
 
 
 def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:
@@ -75,13 +69,8 @@ def sums(cells: np.ndarray, window: int) -> np.ndarray:
     """
     if len(cells) < window:
         return cells[:0]
-    start = (_known(cells),)
-    summed = _over_windows(start, window, _merged_sums)
-    return summed[0]
-
-
-def _merged_sums(left: State, right: State, a: int, b: int) -> State:
-    return (left[0] + right[0],)
+    known = _known(cells)
+    return windows.sums(known, window)
 
 
 def _known(cells: np.ndarray) -> np.ndarray:
@@ -92,96 +81,32 @@ def _known(cells: np.ndarray) -> np.ndarray:
     return np.where(known, cells, np.nan)
 
 
-def _over_windows(part: State, window: int, merge: Merge) -> State:
-    """Merge a state of each row into that of each `window` rows, at least one.
-
-    `part` is about a power of two of rows that doubles; `whole` collects those of the binary digits
-    of the window, the lowest first.
-    """
-    T = len(part[0])
-    width = 1  # rows that `part` is about
-    rows = 0  # rows that `whole` is about
-    whole = part
-    while rows < window:
-        if window & width:
-            if rows:
-                end = T - rows - width + 1
-                left = tuple(cells[:end] for cells in whole)
-                right = tuple(cells[rows:] for cells in part)
-                whole = merge(left, right, rows, width)
-            else:
-                whole = part
-            rows += width
-        if rows < window:
-            left = tuple(cells[:-width] for cells in part)
-            right = tuple(cells[width:] for cells in part)
-            part = merge(left, right, width, width)
-            width *= 2
-    return whole
-
-
 def means(cells: np.ndarray, window: int) -> np.ndarray:
     """Means (T - window + 1, c) of `window` rows; exactly the value of a window of equal ones."""
     if len(cells) < window:
         return cells[:0]
     known = _known(cells)
-    zero = known - known  # NaN where missing
-    start = (known, zero)
-    first, offset = _over_windows(start, window, _merged_means)
+    offset = windows.offsets(known, window)
+    first = known[: len(offset)]
     return first + offset
-
-
-def _step(left: State, right: State, mean: int) -> np.ndarray:
-    """Mean on the right less mean on the left.
-
-    States hold the first row and, at the place `mean`, the mean less it, so that digits of the
-    spread are kept beside a level far above it.
-    """
-    last = mean - 1
-    right_first = right[last]
-    left_first = left[last]
-    between_firsts = right_first - left_first
-    right_offset = right[mean]
-    left_offset = left[mean]
-    between_offsets = right_offset - left_offset
-    return between_firsts + between_offsets
-
-
-def _merged_means(left: State, right: State, a: int, b: int) -> State:
-    first, offset = left
-    step = _step(left, right, 1)
-    share = b / (a + b)
-    return first, offset + step * share
 
 
 def variances(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     """Sample variances (ddof 1) of `window` rows, at least 2, and last value less mean.
 
-    (T - window + 1, c) each. Sums of squares about the mean are merged by the formula of Chan,
-    Golub and LeVeque (1983): nothing is subtracted from them. Exactly 0 where the rows differ by
-    rounding alone.
+    (T - window + 1, c) each. Exactly 0 where the rows differ by rounding alone.
     """
     if len(cells) < window:
         none = cells[:0]
         return none, none
     known = _known(cells)
-    zero = known - known
-    start = (known, zero, zero)
-    first, offset, square = _over_windows(start, window, _merged_squares)
+    offset, square = windows.squares(known, window)
     variance = square / (window - 1.0)
+    first = known[: len(offset)]
     last = known[window - 1 :]
     away = (last - first) - offset
     variance = _beyond_rounding(variance, known, window)
     return variance, away
-
-
-def _merged_squares(left: State, right: State, a: int, b: int) -> State:
-    first, offset, square = left
-    step = _step(left, right, 1)
-    share = b / (a + b)
-    shift = step * share
-    square = square + right[2] + step * shift * a
-    return first, offset + shift, square
 
 
 def covariances(
@@ -198,11 +123,7 @@ def covariances(
         return none, none, none
     x = _known(x)
     y = _known(y)
-    zero_x = x - x
-    zero_y = y - y
-    start = (x, zero_x, zero_x, y, zero_y, zero_y, zero_x + zero_y)
-    merged = _over_windows(start, window, _merged_products)
-    _, _, square_x, _, _, square_y, product = merged
+    square_x, square_y, product = windows.products(x, y, window)
     degrees = window - 1.0
     variance_x = _beyond_rounding(square_x / degrees, x, window)
     variance_y = _beyond_rounding(square_y / degrees, y, window)
@@ -213,21 +134,6 @@ def covariances(
     return covariance, variance_x, variance_y
 
 
-def _merged_products(left: State, right: State, a: int, b: int) -> State:
-    first_x, offset_x, square_x, first_y, offset_y, square_y, product = left
-    share = b / (a + b)
-    step_x = _step(left, right, 1)
-    step_y = _step(left, right, 4)
-    shift_x = step_x * share
-    shift_y = step_y * share
-    offset_x = offset_x + shift_x
-    offset_y = offset_y + shift_y
-    square_x = square_x + right[2] + step_x * shift_x * a
-    square_y = square_y + right[5] + step_y * shift_y * a
-    product = product + right[6] + step_x * shift_y * a
-    return first_x, offset_x, square_x, first_y, offset_y, square_y, product
-
-
 def skewness(cells: np.ndarray, window: int) -> np.ndarray:
     """Sample skewness (T - window + 1, c) of `window` rows, at least 3, adjusted for bias.
 
@@ -236,28 +142,13 @@ def skewness(cells: np.ndarray, window: int) -> np.ndarray:
     if len(cells) < window:
         return cells[:0]
     known = _known(cells)
-    zero = known - known
-    start = (known, zero, zero, zero)
-    _, _, square, cube = _over_windows(start, window, _merged_cubes)
+    square, cube = windows.cubes(known, window)
     n = float(window)
     degrees = n - 1.0
     variance = _beyond_rounding(square / degrees, known, window)
     adjustment = n / (degrees * (n - 2.0))
     deviation = np.sqrt(variance)
     return cube / (variance * deviation) * adjustment
-
-
-def _merged_cubes(left: State, right: State, a: int, b: int) -> State:
-    step = _step(left, right, 1)
-    share = b / (a + b)
-    first, offset, square = _merged_squares(left[:3], right[:3], a, b)
-    lopsided = a * share * (a - b) / (a + b)
-    skewed = step * step * step * lopsided
-    of_right = right[2] * (1.0 - share)
-    of_left = left[2] * share
-    turned = 3.0 * step * (of_right - of_left)
-    cubes = left[3] + right[3]
-    return first, offset, square, cubes + skewed + turned
 
 
 def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np.ndarray:

@@ -4,7 +4,7 @@ python tests/benchmarks/vol_table.py [small|large]
 
 Each side reads the same file, makes six realised volatilities and the target, fits on 504 rows every 25 rows, per
 asset, per sector, over all, and with sector dummies, forecasts the next 25 rows, and scores them. Each runs in a
-process of its own that warmed up on a tiny file before; ours in plain numpy, and with numba where it is installed; in
+process of its own that warmed up on a tiny file before; ours in plain numpy, and compiled by numba; in
 turns, the better one is told. The other side gathers the rows of each refit; it is timed on some refits, and scaled.
 Forecasts are compared before a time is printed. Then 72 models, eight windows and nine penalties, from moments that
 all share, beside fits one by one.
@@ -354,8 +354,7 @@ def sides() -> Iterator[tuple[str, str, dict[str, str]]]:
     from importlib.util import find_spec
 
     yield "plain numpy", "ours", {"NUMBA_DISABLE_JIT": "1"}
-    if find_spec("numba"):
-        yield "with numba", "ours", {}
+    yield "with numba", "ours", {}
     if find_spec("polars_ols"):
         yield "polars-ols", "polars", {}
 

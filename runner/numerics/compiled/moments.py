@@ -1,45 +1,17 @@
-"""The sums of `runner.numerics.moments` in one compiled pass, where numba is installed.
-
-An optional extra, used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not
-set, and the panel has at least `MANY` cells (fewer are summed sooner than numba is imported). Else
-numpy sums them, to the same digits but the last.
-"""
+"""The sums of `runner.numerics.moments` in one compiled pass, to the same digits but the last."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from os import environ
 from typing import Any
 
 import numpy as np
 
-MANY = 2**21
+from runner.numerics.compiled.rule import compiler
+
 # Float64s that the narrowest common vector registers hold; columns are padded to a multiple.
 LANES = 4
-JIT_IS_ON = ("", "0")  # of the environment variable NUMBA_DISABLE_JIT
-
-
-def wanted(cells: int) -> bool:
-    """Whether a panel of so many cells is summed by the compiled pass.
-
-    Numba is imported for large ones only.
-    """
-    if cells < MANY:
-        return False
-    if environ.get("NUMBA_DISABLE_JIT", "0") not in JIT_IS_ON:
-        return False
-    return _numba() is not None
-
-
-@cache
-def _numba() -> Any:
-    """The compiler; None where it is not installed, or does not go with this numpy."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    return numba
 
 
 def sums(
@@ -117,6 +89,6 @@ def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
 
     settings: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
     try:
-        return _numba().njit(cache=True, **settings)(add)
+        return compiler().njit(cache=True, **settings)(add)
     except RuntimeError:  # no folder that can be written
-        return _numba().njit(**settings)(add)
+        return compiler().njit(**settings)(add)

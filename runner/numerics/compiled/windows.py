@@ -1,0 +1,271 @@
+"""The merges of `runner.numerics.trailing`, compiled: the same operations, the same bits.
+
+One series at a time, whose numbers stay in the cache nearest to the processor. Imported only where
+it is used, as numba is. Each loop writes one array, so that the compiler can take several numbers
+at a time; nothing is reordered and no product fuses with a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from runner.numerics.compiled.merges import DOUBLE, START, merges_of
+
+
+def sums(cells: np.ndarray, window: int) -> np.ndarray:
+    """Sums (T - window + 1, c) of the windows of cells (T, c)."""
+    series = _series(cells)
+    result = _room(series, window)
+    _sums(series, merges_of(window), result)
+    return result.T
+
+
+def offsets(cells: np.ndarray, window: int) -> np.ndarray:
+    """Means (T - window + 1, c) of the windows of cells (T, c) less their first row."""
+    series = _series(cells)
+    offset = _room(series, window)
+    _means(series, merges_of(window), offset)
+    return offset.T
+
+
+def squares(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """`offsets`, and sums of squares about the means (T - window + 1, c)."""
+    series = _series(cells)
+    offset = _room(series, window)
+    square = np.empty_like(offset)
+    _squares(series, merges_of(window), offset, square)
+    return offset.T, square.T
+
+
+def products(
+    x: np.ndarray, y: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of squares of x, of y and of their products about the means of windows.
+
+    x or y may have one column beside several.
+    """
+    series_x = _series(x)
+    series_y = _series(y)
+    square_x = _room(series_x, window)
+    square_y = _room(series_y, window)
+    product = np.empty_like(square_x if len(x.T) >= len(y.T) else square_y)
+    _cross_products(series_x, series_y, merges_of(window), square_x, square_y, product)
+    return square_x.T, square_y.T, product.T
+
+
+def _series(cells: np.ndarray) -> np.ndarray:
+    """The columns of cells, each together in memory: a view where they are."""
+    return np.ascontiguousarray(cells.T)
+
+
+def _room(series: np.ndarray, window: int) -> np.ndarray:
+    c, T = series.shape
+    return np.empty((c, T - window + 1))
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """A function compiled at its first call, and kept on disk where there is a place for it."""
+    settings: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **settings)(function)
+    except RuntimeError:  # no folder that can be written
+        return numba.njit(**settings)(function)
+
+
+@_compiled
+def _add_up(left: Any, right: Any, n: int, into: Any) -> None:
+    for t in range(n):
+        into[t] = left[t] + right[t]
+
+
+@_compiled
+def _copy(of: Any, n: int, into: Any) -> None:
+    for t in range(n):
+        into[t] = of[t]
+
+
+@_compiled
+def _step(
+    left_first: Any, right_first: Any, left_offset: Any, right_offset: Any, n: int, into: Any
+) -> None:
+    for t in range(n):
+        between_firsts = right_first[t] - left_first[t]
+        between_offsets = right_offset[t] - left_offset[t]
+        into[t] = between_firsts + between_offsets
+
+
+@_compiled
+def _move(offset: Any, step: Any, share: float, n: int) -> None:
+    for t in range(n):
+        offset[t] = offset[t] + step[t] * share
+
+
+@_compiled
+def _merge(
+    left: Any, right: Any, step_x: Any, step_y: Any, share: float, a: float, n: int, into: Any
+) -> None:
+    for t in range(n):
+        shift_y = step_y[t] * share
+        into[t] = left[t] + right[t] + step_x[t] * shift_y * a
+
+
+@_compiled
+def _sums(series: np.ndarray, merges: np.ndarray, result: np.ndarray) -> None:
+    """Write sums (c, T - window + 1) of the windows of series (c, T) into `result`.
+
+    Args:
+        merges: (M, 3) of the window, as `runner.numerics.compiled.merges` gives them.
+    """
+    c, T = series.shape
+    part = np.empty(T)
+    other = np.empty(T)
+    whole = np.empty(T)
+    for i in range(c):
+        _copy(series[i], T, part)
+        n = T
+        for kind, a, b in merges:
+            if kind == DOUBLE:
+                n -= a
+                _add_up(part, part[a:], n, other)
+                part, other = other, part
+            elif kind == START:
+                _copy(part, n, whole)
+            else:
+                _add_up(whole, part[a:], T - a - b + 1, whole)
+        _copy(whole, result.shape[1], result[i])
+
+
+@_compiled
+def _offsets(first: np.ndarray, merges: np.ndarray, steps: np.ndarray, whole: np.ndarray) -> None:
+    """Write means of windows of a series (T,) less their first row, and all steps between means.
+
+    Args:
+        merges: as of `_sums`.
+        steps: (M, T) mean on the right less mean on the left, of each merge.
+        whole: (T,) the means less the first rows.
+    """
+    T = len(first)
+    part = np.empty(T)
+    for t in range(T):
+        part[t] = first[t] - first[t]  # NaN where missing
+    n = T
+    for m in range(len(merges)):
+        kind, a, b = merges[m]
+        share = b / (a + b)
+        step = steps[m]
+        if kind == DOUBLE:
+            n -= a
+            _step(first, first[a:], part, part[a:], n, step)
+            _move(part, step, share, n)
+        elif kind == START:
+            _copy(part, n, whole)
+        else:
+            rows = T - a - b + 1
+            _step(first, first[a:], whole, part[a:], rows, step)
+            _move(whole, step, share, rows)
+
+
+@_compiled
+def _products(
+    start: np.ndarray,
+    merges: np.ndarray,
+    steps_x: np.ndarray,
+    steps_y: np.ndarray,
+    room: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Write sums of products about the means of the windows of two series into `result`.
+
+    Args:
+        start: (T,) those of windows of one row: zero, NaN where missing.
+        merges: as of `_sums`.
+        steps_x, steps_y: as `_offsets` gives them.
+        room: (3, T) to work in.
+    """
+    T = len(start)
+    part, other, whole = room[0], room[1], room[2]
+    _copy(start, T, part)
+    n = T
+    for m in range(len(merges)):
+        kind, a, b = merges[m]
+        share = b / (a + b)
+        left_rows = float(a)
+        step_x = steps_x[m]
+        step_y = steps_y[m]
+        if kind == DOUBLE:
+            n -= a
+            _merge(part, part[a:], step_x, step_y, share, left_rows, n, other)
+            part, other = other, part
+        elif kind == START:
+            _copy(part, n, whole)
+        else:
+            rows = T - a - b + 1
+            _merge(whole, part[a:], step_x, step_y, share, left_rows, rows, whole)
+    _copy(whole, len(result), result)
+
+
+@_compiled
+def _means(series: np.ndarray, merges: np.ndarray, offset: np.ndarray) -> None:
+    """Write means of windows of series (c, T) less their first row into `offset` (c, windows)."""
+    c, T = series.shape
+    steps = np.empty((len(merges), T))
+    whole = np.empty(T)
+    for i in range(c):
+        _offsets(series[i], merges, steps, whole)
+        _copy(whole, offset.shape[1], offset[i])
+
+
+@_compiled
+def _squares(
+    series: np.ndarray, merges: np.ndarray, offset: np.ndarray, square: np.ndarray
+) -> None:
+    """Write `_means`, and sums of squares about the means (c, windows)."""
+    c, T = series.shape
+    steps = np.empty((len(merges), T))
+    whole = np.empty(T)
+    room = np.empty((3, T))
+    for i in range(c):
+        first = series[i]
+        _offsets(first, merges, steps, whole)
+        _copy(whole, offset.shape[1], offset[i])
+        _products(first - first, merges, steps, steps, room, square[i])
+
+
+@_compiled
+def _cross_products(
+    x: np.ndarray,
+    y: np.ndarray,
+    merges: np.ndarray,
+    square_x: np.ndarray,
+    square_y: np.ndarray,
+    product: np.ndarray,
+) -> None:
+    """Write sums of squares and products about the means of windows of x and y.
+
+    Args:
+        x, y: series (c, T), or one (1, T) beside several.
+        merges: as of `_sums`.
+        square_x, square_y: as many as there are series of x, and of y.
+        product: (c, windows).
+    """
+    T = x.shape[1]
+    steps_x = np.empty((len(merges), T))
+    steps_y = np.empty((len(merges), T))
+    whole = np.empty(T)
+    room = np.empty((3, T))
+    start_x = np.empty(T)
+    start_y = np.empty(T)
+    for i in range(len(product)):
+        if i < len(x):
+            _copy(x[i] - x[i], T, start_x)
+            _offsets(x[i], merges, steps_x, whole)
+            _products(start_x, merges, steps_x, steps_x, room, square_x[i])
+        if i < len(y):
+            _copy(y[i] - y[i], T, start_y)
+            _offsets(y[i], merges, steps_y, whole)
+            _products(start_y, merges, steps_y, steps_y, room, square_y[i])
+        _products(start_x + start_y, merges, steps_x, steps_y, room, product[i])

@@ -1,0 +1,80 @@
+"""Sums over windows: compiled as by numpy, to the last bit; what they are is in test_trailing.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runner.numerics import windows as by_numpy
+from runner.numerics.compiled import rule
+from runner.numerics.compiled import windows as compiled
+from runner.numerics.compiled.merges import COLLECT, DOUBLE, START, merges_of
+
+
+@pytest.fixture(autouse=True)
+def numpy_does_not_leave_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule, "MANY_IN_WINDOWS", 2**62)
+
+
+def awkward(T: int, c: int, seed: int = 0) -> np.ndarray:
+    """Cells with gaps, levels, huge and tiny numbers, each column together."""
+    rng = np.random.default_rng(seed)
+    cells = np.asfortranarray(rng.standard_normal((T, c)))
+    cells[:, 1 % c] += 1e9
+    cells[:, 2 % c] *= 1e-300
+    cells[T // 2, 3 % c] = 1e200
+    cells[:, 4 % c] = 0.1
+    cells[rng.random((T, c)) < 0.01] = np.nan
+    return cells
+
+
+def same(one: np.ndarray, other: np.ndarray) -> None:
+    """Equal to the last bit, signs of zero too; one NaN is as good as another."""
+    assert one.shape == other.shape
+    np.testing.assert_array_equal(one, other)
+    known = ~np.isnan(one)
+    np.testing.assert_array_equal(np.signbit(one[known]), np.signbit(other[known]))
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 21, 63, 64, 252, 300])
+@np.errstate(all="ignore")
+def test_compiled_windows_have_the_bits_of_numpy(window: int) -> None:
+    x = awkward(300, 7)
+    y = awkward(300, 7, seed=1)
+    same(compiled.sums(x, window), by_numpy.sums(x, window))
+    same(compiled.offsets(x, window), by_numpy.offsets(x, window))
+    pairs = [(x, y), (x, y[:, :1]), (x[:, :1], y), (x[:, :1], y[:, :1])]
+    for left, right in pairs:
+        ours = compiled.products(left, right, window)
+        theirs = by_numpy.products(left, right, window)
+        for one, other in zip(ours, theirs, strict=True):
+            same(one, other)
+    for one, other in zip(compiled.squares(x, window), by_numpy.squares(x, window), strict=True):
+        same(one, other)
+
+
+def test_cells_in_any_order_of_memory() -> None:
+    x = awkward(50, 4)
+    same(compiled.sums(np.ascontiguousarray(x), 5), compiled.sums(x, 5))
+    same(compiled.sums(x[:, ::2], 5), compiled.sums(x, 5)[:, ::2])
+
+
+def test_merges_of_a_window() -> None:
+    assert merges_of(1).tolist() == [[START, 0, 1]]
+    assert merges_of(6).tolist() == [
+        [DOUBLE, 1, 1],
+        [START, 0, 2],
+        [DOUBLE, 2, 2],
+        [COLLECT, 2, 4],
+    ]
+    for window in range(1, 300):
+        collected = [width for kind, _, width in merges_of(window) if kind != DOUBLE]
+        assert sum(collected) == window
+
+
+def test_the_first_cells_of_a_process_are_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule, "MANY_IN_WINDOWS", 100)
+    done = rule.Windows()
+    assert [done.wanted(60), done.wanted(40), done.wanted(1)] == [False, False, True]
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert not done.wanted(1)

@@ -325,7 +325,9 @@ FAMILIES: dict[str, Family] = {
         Regression(by=None, cov="cluster", clusters=["asset"]), withheld="p-values treat assets"
     ),
     "pooled by asset, own signals": Family(
-        Regression(by=None, cov="cluster", clusters=["asset"]), signal="own"
+        Regression(by=None, cov="cluster", clusters=["asset"]),
+        signal="own",
+        withheld="p-values rest on few clusters",
     ),
     "pooled by date": Family(Regression(by=None, **BY_DATE), signal="own"),
     "pooled by date, own momentum": Family(Regression(by=None, **BY_DATE), signal="momentum"),

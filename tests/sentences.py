@@ -338,14 +338,12 @@ def refuses(report: Any, advice: str) -> list[str]:
     for word in advice.split():
         key, _, value = word.removeprefix("model.").partition("=")
         model[key] = (
-            value[1:-1].split(",")
+            list(filter(None, value[1:-1].split(",")))
             if value.startswith("[")
             else int(value)
             if value.isdigit()
             else value
         )
-    if model["cov"] != "cluster":
-        model["clusters"] = []
     return list(mistakes({**report.spec, "model": model}))
 
 
@@ -396,6 +394,58 @@ def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
     said.word("cov", name_of_errors(report))
     said.word("advice", f"model.cov_lags={report.panel.horizon - 1}")
     assert not allows_for_overlap(report)
+
+
+FEW_HELP = rf"(?:use {text('advice', r'model[.].+?')}|{text('more', 'more of them would help')})"
+
+
+def clusters_by_hand(report: Any) -> dict[str, tuple[int, str]]:
+    """Of each regression the fewest clusters among the rows in use, and what they are of, counted cell by cell."""
+    panel = report.panel
+    use = panel.valid
+    labels = {"asset": list(panel.assets)}
+    by = setting(report, "by")
+    names = setting(report, "clusters") if setting(report, "cov") == "cluster" else ["date"]
+    for name in {*names, by} - {"asset", "date", None}:
+        labels[name] = panel.groups[name].reindex(panel.assets).tolist()
+    fewest = {}
+    for unit in report.fit.quality["unit"]:
+        seen: dict[str, set[Any]] = {name: set() for name in names}
+        for t, i in zip(*np.nonzero(use), strict=True):
+            if by is None or labels[by][i] == unit:
+                for name in names:
+                    seen[name].add(t if name == "date" else labels[name][i])
+        number, way = min((len(seen[name]), k) for k, name in enumerate(names))
+        fewest[unit] = (number, names[way])
+    return fewest
+
+
+@pattern(
+    "Standard errors",
+    rf"{text('cov')} standard errors rest on (?:as few as )?{n('fewest')} "
+    rf"(?:{text('noun', 'assets?|dates?')}|clusters? by {text('label', '[a-z_]+')})"
+    rf"(?: in {n('few')} of {n('all')} groups \({text('unit')}\))?: with fewer than 30 clusters tests "
+    rf"reject too often \(Cameron and Miller 2015\); {FEW_HELP}\.",
+)
+def few_clusters_reject_too_often(report: Any, said: Said) -> None:
+    said.word("cov", name_of_errors(report))
+    clusters = clusters_by_hand(report)
+    number, way = min(clusters.values())
+    said.number("fewest", number)
+    assert number < 30
+    said.word("label" if said["label"] else "noun", way if said["label"] else said["noun"])
+    assert way == (said["label"] or noun_of(said["noun"]))
+    if len(clusters) > 1:
+        said.number("few", sum(fewest < 30 for fewest, _ in clusters.values()))
+        said.number("all", len(clusters))
+        assert clusters[str(said["unit"])] == (number, way)
+    dates = int(report.panel.valid.any(axis=1).sum())
+    if said["advice"]:
+        assert not refuses(report, str(said["advice"]))
+        assert way != "date" and dates >= 30
+    else:
+        logit = setting(report, "estimator") == "logit" and report.panel.horizon > 1
+        assert said["more"] and (way == "date" or dates < 30 or logit)
 
 
 # Fit

@@ -945,6 +945,7 @@ def test_without_common_rows_scores_stay_as_they_are(
         ({"cov": "HC0"}, 1, "group", False),
         ({"cov": "cluster", "clusters": ["date"]}, 1, "group", True),
         ({"cov": "driscoll_kraay"}, 5, "group", True),
+        ({"cov": "cluster", "clusters": ["date"], "few": "12 dates"}, 1, "group", False),
     ],
 )
 def test_units_are_starred_where_errors_allow_for_the_rows(
@@ -955,7 +956,8 @@ def test_units_are_starred_where_errors_allow_for_the_rows(
     coefficients = pd.DataFrame(
         {"scope": scope, "unit": names, "term": "x", "estimate": 1.0, "t_stat": 9.0}
     ).assign(p_value=1e-9)
-    outcome = SimpleNamespace(job=job, about={"horizon": horizon}, coefficients=coefficients)
+    about = {"horizon": horizon, "few_clusters": model.get("few", "")}
+    outcome = SimpleNamespace(job=job, about=about, coefficients=coefficients)
     made = by_unit(SimpleNamespace(outcomes=[outcome], names=[], choices={}), term="x")
     assert made is not None
     assert made.estimates["p_holm"].notna().all() == trusted

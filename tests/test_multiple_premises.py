@@ -29,7 +29,17 @@ from runner.models.fit import headline
 from runner.models.regression import Regression
 from runner.panels.panel import Panel
 from runner.trials.influence import influence_of
-from runner.trials.premises import BIAS, FEW, INDEPENDENT, OVERLAP, doubts, power, series_of
+from runner.trials.premises import (
+    BIAS,
+    FEW,
+    FEW_CLUSTERS,
+    INDEPENDENT,
+    OVERLAP,
+    doubts,
+    power,
+    sentences_of,
+    series_of,
+)
 from runner.trials.trial import Bar
 
 RARE = 1e-4  # chance with which a quick test fails where level and power are what they should be
@@ -46,7 +56,7 @@ def doubt(panel: Panel, **settings: Any) -> str:
 def panel(horizon: int, common: bool, N: int = 4, T: int = 900) -> Panel:
     y, X = random_arrays(3, T, N, 1)
     X = np.repeat(X[:, :1], N, axis=1) if common else X
-    groups = pd.DataFrame({"sector": list("aabb")[:N]}, index=[f"A{i}" for i in range(N)])
+    groups = pd.DataFrame({"sector": (list("aabb") * N)[:N]}, index=[f"A{i}" for i in range(N)])
     return replace(panel_of(y, X, horizon), groups=groups)
 
 
@@ -67,10 +77,8 @@ ERRORS = [
     ),
     (5, False, {"by": None}, INDEPENDENT, "model.cov=driscoll_kraay"),
     (1, True, {"by": None, **BY_ASSET}, INDEPENDENT, "model.cov=cluster model.clusters=[date]"),
-    (1, False, {"by": None, **BY_ASSET}, "", ""),
     (1, True, {"by": None, **BY_DATE}, "", ""),
-    (5, False, {"by": None, **BY_DATE}, OVERLAP, "model.cov=driscoll_kraay"),
-    (5, False, {"by": None, **BOTH}, "", ""),
+    (5, False, {"by": None, **BY_DATE}, OVERLAP, "model.cov=driscoll_kraay model.clusters=[]"),
     (5, False, {"by": None, "cov": "driscoll_kraay"}, "", ""),
     (
         5,
@@ -90,6 +98,41 @@ def test_errors_that_take_as_independent_what_is_not(
     horizon: int, common: bool, settings: dict[str, Any], kind: str, mend: str
 ) -> None:
     assert doubt(panel(horizon, common), **settings) == (f"{kind}; use {mend}" if kind else "")
+
+
+DRISCOLL_KRAAY = "use model.cov=driscoll_kraay model.clusters=[]"
+
+
+@pytest.mark.parametrize(
+    ("horizon", "settings", "few"),
+    [
+        (1, {"by": None, **BY_ASSET}, f"4 assets; {DRISCOLL_KRAAY}"),
+        (5, {"by": None, **BOTH}, f"4 assets; {DRISCOLL_KRAAY}"),
+        (
+            1,
+            {"by": None, "cov": "cluster", "clusters": ["sector", "date"]},
+            f"2 clusters by sector; {DRISCOLL_KRAAY}",
+        ),
+        (1, {"by": "sector", **BY_ASSET}, ""),  # a mean over groups is judged by its dates
+    ],
+)
+def test_p_values_of_few_clusters_have_no_verdict(
+    horizon: int, settings: dict[str, Any], few: str
+) -> None:
+    reason = doubt(panel(horizon, False), **settings)
+    assert reason == (f"{FEW_CLUSTERS} ({few})" if few else "")
+    if few:
+        [sentence] = sentences_of([reason], 1)
+        assert (
+            sentence == f"No verdict for 1 of 1 test: their p-values rest on few clusters ({few})."
+        )
+
+
+def test_thirty_clusters_are_enough() -> None:
+    assert doubt(panel(1, False, N=30), by=None, **BY_ASSET) == ""
+    assert doubt(panel(1, False, N=29), by=None, **BY_ASSET).startswith(FEW_CLUSTERS)
+    few_dates = doubt(panel(1, False, N=4, T=29), by=None, **BY_DATE)
+    assert few_dates == f"{FEW_CLUSTERS} (29 dates; more of them would help)"
 
 
 def test_one_asset_has_no_others_but_may_overlap() -> None:

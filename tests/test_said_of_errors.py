@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles import panel_of
 
 from runner.cli.composition import Composer
-from runner.experiment.reading import sections
+from runner.estimators.few_clusters import ENOUGH, few_clusters
+from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.models.regression import Regression
@@ -49,6 +52,67 @@ def test_the_terminal_shows_the_cautions_on_errors_that_the_page_shows(
     page.write(pooled, tmp_path, [])
     assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert caution in terminal(pooled, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rest"),
+    [
+        ({"by": None, "clusters": ["asset"]}, (12, "asset")),
+        ({"by": None, "clusters": ["asset", "date"]}, (12, "asset")),
+        ({"by": None, "clusters": ["date", "asset"]}, (12, "asset")),
+        ({"by": None, "clusters": ["sector", "date"]}, (3, "sector")),
+        ({"by": None, "clusters": ["asset"], "effects": ["asset"]}, (12, "asset")),
+        ({"by": None, "clusters": ["date"], "effects": ["asset", "date"]}, (40, "date")),
+        ({"by": "sector", "clusters": ["asset", "date"]}, (4, "asset")),
+        ({"by": None, "clusters": ["asset"], "estimator": "logit"}, (12, "asset")),
+        ({"by": None, "clusters": [], "cov": "driscoll_kraay"}, (40, "date")),
+        ({"by": "asset", "clusters": [], "cov": "HC3"}, None),
+    ],
+)
+def test_the_fewest_clusters_are_counted(
+    settings: dict[str, Any], rest: tuple[int, str] | None
+) -> None:
+    """Of 14 assets two are never there; dates on which none is there are no clusters."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((45, 14, 1))
+    y = X[:, :, 0] + rng.standard_normal((45, 14))
+    if settings.get("estimator") == "logit":
+        y = (y > 0).astype(float)
+    use = np.ones((45, 14), dtype=bool)
+    use[:5] = False
+    use[:, 12:] = False
+    y = np.where(use, y, np.nan)
+    X = np.where(use[:, :, None], X, np.nan)
+    names = [f"A{i}" for i in range(14)]
+    sectors = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(14)]}, index=names)
+    panel = replace(panel_of(y, X), groups=sectors)
+    assert list(panel.assets) == names
+    model = Regression(**{"cov": "cluster", **settings})
+    quality = model.fit(panel, np.arange(45)).quality
+    if rest is None:
+        assert quality["clusters"].isna().all() and (quality["clusters_by"] == "").all()
+        assert few_clusters(quality) is None
+        return
+    assert [*zip(quality["clusters"], quality["clusters_by"], strict=True)] == [rest] * len(quality)
+    few = few_clusters(quality)
+    assert (few is None) == (rest[0] >= ENOUGH)
+    if few is not None:
+        assert (few.number, few.way, few.units) == (*rest, len(quality))
+
+
+def test_few_clusters_are_told_on_page_terminal_and_in_the_text_of_mlflow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of("data.assets=[S1V1,S1V5,S5V5]", "model=pooled", "data.start=2010-01-01")
+    [caution] = sections(report)["Standard errors"]
+    assert caution == (
+        "clustered standard errors rest on 3 assets: with fewer than 30 clusters tests reject too "
+        "often (Cameron and Miller 2015); use model.cov=driscoll_kraay model.clusters=[]."
+    )
+    page.write(report, tmp_path, [])
+    assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert caution in terminal(report, tmp_path, capsys)
+    assert caution in reading(report)
 
 
 def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(

@@ -8,7 +8,14 @@ from functools import cache
 import pytest
 import sentences_of_analyses
 import sentences_of_data  # noqa: F401 (its patterns)
-from sentences import PATTERNS, allows_for_overlap, parse, setting, trains_on_later
+from sentences import (
+    PATTERNS,
+    allows_for_overlap,
+    clusters_by_hand,
+    parse,
+    setting,
+    trains_on_later,
+)
 
 from runner.cli.composition import Composer
 from runner.experiment.reading import sections
@@ -327,6 +334,9 @@ def nothing_is_kept_back(report: Report, patterns: set[str]) -> None:
         report, "clusters", []
     )
     assert ("Standard errors: assets_taken_as_independent" in patterns) == bool(pooled and alike)
+    is_clustered = setting(report, "cov") in ("cluster", "driscoll_kraay") and tested
+    few = is_clustered and min(clusters_by_hand(report).values())[0] < 30
+    assert ("Standard errors: few_clusters_reject_too_often" in patterns) == bool(few)
     assert told(report, "Hypotheses").count("\n") + 1 == max(
         report.fit.hypotheses["hypothesis"].nunique(), 1
     )

@@ -60,6 +60,9 @@ def coefficients(rows: Sequence[tuple[str, str, str, float, float, float]]) -> p
     return table
 
 
+OF_QUALITY = ["unit", "n_obs", "r2", "r2_adj", "r2_within", "clusters", "clusters_by"]
+
+
 def run_of(
     rows: Sequence[tuple[str, str, str, float, float, float]],
     name: str = "x",
@@ -70,7 +73,7 @@ def run_of(
         "name": name,
         "heading": name,
         "coefficients": coefficients(rows),
-        "quality": pd.DataFrame(quality, columns=["unit", "n_obs", "r2", "r2_adj", "r2_within"]),
+        "quality": pd.DataFrame(quality, columns=OF_QUALITY),
         "metrics": {},
         "model": {"cov": "HC1"},
         "errors": "HC1, t(n-k)",
@@ -313,6 +316,13 @@ SMALL = 0.001  # a p-value that would have three stars
             "No stars: Newey-West standard errors ignore that targets over 21 rows overlap.",
         ),
         ({"model": {"cov": "HAC"}, "horizon": 21}, ""),
+        (
+            {
+                "model": {"cov": "cluster", "clusters": ["date"]},
+                "quality": [{"unit": "A", "clusters": 9, "clusters_by": "date"}],
+            },
+            "No stars: clustered standard errors rest on 9 dates.",
+        ),
         ({"model": {"cov": "HC3"}, "horizon": 1}, ""),
         (
             {"doubts": {"x": "too few independent rows (9 dates)", "const": ""}},

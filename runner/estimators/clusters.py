@@ -132,7 +132,8 @@ def clustered(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Es
     groups = codes[0] if meeting else None
     scores = sums(pool, groups)
     ways = [_way(pool, scores, key) for key in keys]
-    fewest = min(size for _, size in ways)
+    sizes = tuple(size for _, size in ways)
+    fewest = min(sizes)
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
     V = np.zeros_like(pool.bread)
@@ -154,7 +155,7 @@ def clustered(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Es
             "the clusters leave an estimate without variance; cluster by something else"
         )
     degrees = fewest - 1
-    return Estimated(V, degrees, zeroed)
+    return Estimated(V, degrees, zeroed, sizes)
 
 
 def _repeats(codes: np.ndarray) -> bool:
@@ -210,7 +211,7 @@ def driscoll_kraay(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) 
     half_sandwich = pool.bread @ meat
     sandwich = half_sandwich @ pool.bread
     V = sandwich * factor
-    return Estimated(V, dates - 1)
+    return Estimated(V, dates - 1, clusters=(dates,))
 
 
 def _way(pool: AnyPool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:

@@ -25,6 +25,7 @@ class Estimates:
         lags: (U,) lags of V, NaN where it has none.
         zeroed: (U,) negative eigenvalues of V that were set to zero, see
             `runner.estimators.clusters.positive`.
+        clusters: of each unit, how many clusters V rests on, of each way of clustering.
         reason: why a unit lacks estimates or errors, else empty.
         absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them,
             None without.
@@ -47,6 +48,7 @@ class Estimates:
     f_p: np.ndarray
     lags: np.ndarray
     zeroed: np.ndarray
+    clusters: list[tuple[int, ...]] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
     absorbed: np.ndarray = field(default_factory=lambda: np.zeros(1))
     tss_within: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
@@ -87,6 +89,7 @@ def nothing(group: list[Unit], k: int) -> Estimates:
         f_p=np.full(U, np.nan),
         lags=np.full(U, np.nan),
         zeroed=np.zeros(U, dtype=int),
+        clusters=[()] * U,
         reason=[""] * U,
         weight_term=np.zeros(U),
     )

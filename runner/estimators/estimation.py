@@ -280,6 +280,7 @@ def robust(
     estimates.V[u] = estimated.V
     estimates.df[u] = estimated.df
     estimates.zeroed[u] = estimated.zeroed
+    estimates.clusters[u] = estimated.clusters
     if model.lagged:
         estimates.lags[u] = lags
     estimates.f_stat[u] = np.nan

@@ -270,7 +270,8 @@ def covariance(likely: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) 
     variance = np.diag(V)
     if not (variance > 0.0).all():
         raise NotEstimable(f"{cov} errors do not exist: a variance is not positive")
-    return Estimated(V, np.inf, zeroed)
+    clusters = tuple(len(np.unique(key)) for key in keys)
+    return Estimated(V, np.inf, zeroed, clusters)
 
 
 def inverse_hessian(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:

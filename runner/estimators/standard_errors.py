@@ -23,11 +23,13 @@ class Estimated(NamedTuple):
     Attributes:
         V: (k, k); df: degrees of freedom of its t.
         zeroed: how many negative eigenvalues were set to zero.
+        clusters: how many sums of scores V rests on, of each way of clustering.
     """
 
     V: Any
     df: float
     zeroed: int = 0
+    clusters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

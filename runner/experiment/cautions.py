@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.estimators.few_clusters import ENOUGH, few_clusters, what_helps
 from runner.estimators.settings import RegressionSettings
 from runner.estimators.standard_errors import ERRORS, called, suited
 from runner.experiment.wording import errors_in_force, is_logit
@@ -40,7 +41,7 @@ def cautions(report: Report, of_mean: bool = True) -> list[str]:
             f"{called(errors)} standard errors treat the assets of a date as independent; "
             f"common shocks would make t too large{_instead(report, 'date')}."
         )
-    return sentences + _on_overlap(report, errors, noun)
+    return [*sentences, *_on_overlap(report, errors, noun), *_on_few_clusters(report, errors, noun)]
 
 
 def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
@@ -63,6 +64,26 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     return [
         f"Targets over {horizon} rows overlap, which {called(errors)} standard errors ignore: "
         f"t is likely too large{instead}."
+    ]
+
+
+def _on_few_clusters(report: Report, errors: str, noun: str) -> list[str]:
+    """That tests reject too often where they rest on few clusters, and what helps."""
+    few = few_clusters(report.fit.quality)
+    model = report.study.model
+    if few is None or not isinstance(model, RegressionSettings):
+        return []
+    panel = report.panel
+    where = few.words
+    regressions = len(report.fit.quality)
+    if regressions > 1:
+        which = f"{few.units:,} of {count(regressions, noun)}"
+        where = f"as few as {few.words} in {which} ({few.unit})"
+    dates = int((panel.usable_by_date > 0).sum())
+    helps = what_helps(model, few, dates, panel.horizon)
+    return [
+        f"{called(errors)} standard errors rest on {where}: with fewer than {ENOUGH} clusters "
+        f"tests reject too often (Cameron and Miller 2015); {helps}."
     ]
 
 
@@ -104,7 +125,8 @@ def _instead(report: Report, cluster: str) -> str:
     """What pooled errors to use; those of a logit cannot be summed by date and lagged."""
     if not is_logit(report.study.model):
         by_date = suited("pooled", lambda kind: kind.shocks and kind.serial)
-        return f"; use model.cov={by_date}"
+        without = " model.clusters=[]" if _clusters(report) else ""
+        return f"; use model.cov={by_date}{without}"
     clustered = suited("pooled", lambda kind: kind.clustered)
     clusters = "[asset,date]" if _clusters(report) else f"[{cluster}]"
     return f"; use model.cov={clustered} model.clusters={clusters}"

@@ -25,7 +25,7 @@ from runner.models.fit import (
 from runner.models.pricing import GRS, price_every_asset
 from runner.numerics.covariance import default_cosines, default_lags
 from runner.panels.panel import Panel
-from runner.panels.units import Unit, per_asset
+from runner.panels.units import DATE, Unit, per_asset
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
     errors += _zeroed_in_words(estimates)
     return Fit(
         coefficients,
-        quality_table(estimates, model.cov),
+        quality_table(estimates, model.cov, model.clusters or [DATE]),
         pd.concat([tested, grs], ignore_index=True),
         per_asset(estimates.b, estimates.units, len(panel.assets)),
         errors,

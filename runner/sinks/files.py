@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from runner.estimators.few_clusters import few_clusters
 from runner.experiment.reading import reading
 from runner.experiment.report import Report
 from runner.experiment.series import series_of
@@ -121,11 +122,13 @@ def _made_from(report: Report) -> dict[str, object]:
 def _judged(report: Report) -> dict[str, object]:
     """The conventions of its numbers, and what they say."""
     doubts = {term: reason for term, reason in report.influence.doubts.items() if reason}
+    few = few_clusters(report.fit.quality)
     return {
         "rows": _rows(report),
         "target": target_text(report),
         "errors": report.fit.errors,
         "doubts": doubts,
+        "few_clusters": few.words if few else "",
         "no_influence": report.influence.reason,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "trains_on_later_rows": report.trains_on_later_rows,

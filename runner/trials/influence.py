@@ -60,7 +60,9 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     theirs over the estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean)
     / dates. Dates without a cell are left out. Penalised estimates and other models have none.
     """
+    from runner.estimators.few_clusters import few_clusters
     from runner.estimators.settings import ESTIMATORS, component_names
+    from runner.models.fit import over_units
     from runner.models.regression import Regression
     from runner.panels.components import extended
     from runner.panels.numbers.cells import Stored
@@ -93,7 +95,9 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     through_estimates = dates.share * values
     contributions = dates.influence + through_estimates
     try:
-        doubtful = doubts(panel, model, estimates, dates, own)
+        # a mean over groups is judged by its dates alone
+        few = None if over_units(fit.coefficients) else few_clusters(fit.quality)
+        doubtful = doubts(panel, model, estimates, dates, own, few)
     except DataError as error:
         # too few dates to resample
         return Influence(None, reason=listed(error.mistakes))

@@ -1,8 +1,9 @@
 """What the p-values of a run rest on: do dates, rows and regressors allow a verdict?
 
 A verdict is withheld, with the reason, where p-values take assets on one date or overlapping rows
-as independent, where the bias of persistent regressors (Stambaugh 1999) is a fair part of the
-standard error, and where so few rows are independent that a true effect would seldom be found.
+as independent or rest on few clusters, where the bias of persistent regressors (Stambaugh 1999) is
+a fair part of the standard error, and where so few rows are independent that a true effect would
+seldom be found.
 `runner/docs/verdict.md` has the measured levels and powers of the families.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.estimators.few_clusters import Few, what_helps
 from runner.estimators.standard_errors import ERRORS, suited
 from runner.text import count, number, percent
 
@@ -35,6 +37,7 @@ INDEPENDENT = "p-values treat assets on one date as independent"
 OVERLAP = "p-values treat overlapping rows as independent"
 BIAS = "small-sample bias of a persistent regressor"
 FEW = "too few independent rows"
+FEW_CLUSTERS = "p-values rest on few clusters"
 
 
 class Series(NamedTuple):
@@ -144,11 +147,19 @@ def _autocorrelation(
 
 
 def doubts(
-    panel: Panel, model: Regression, estimates: pd.Series, dates: Dates, own: np.ndarray
+    panel: Panel,
+    model: Regression,
+    estimates: pd.Series,
+    dates: Dates,
+    own: np.ndarray,
+    few: Few | None = None,
 ) -> dict[str, str]:
     """By term, why its p-value supports no verdict over many tests; empty where it does.
 
-    `estimates` are those of the headline by term, `own` (T,) the dates with a cell.
+    Args:
+        estimates: those of the headline by term.
+        own: (T,) the dates with a cell.
+        few: the clusters that its p-values rest on, where they are few.
     """
     reasons = {}
     values = estimates.to_numpy(dtype=float)
@@ -163,6 +174,9 @@ def doubts(
         own_bias = dates.bias[j]
         bias = abs(own_bias)
         reason = _of_errors(panel, model, term)
+        if not reason and few is not None:
+            helps = what_helps(model, few, int(own.sum()), panel.horizon)
+            reason = f"{FEW_CLUSTERS} ({few.words}; {helps})"
         if not reason and chances[j] < LEAST_POWER:
             chance = percent(chances[j])
             reason = (
@@ -268,7 +282,8 @@ def _mend(model: Regression, overlapping: bool) -> str:
         return f"use model.cov={clustered} model.clusters=[date]"
     if model.estimator == "ols":
         by_date = suited("pooled", lambda errors: errors.shocks and errors.serial)
-        return f"use model.cov={by_date}"
+        without = " model.clusters=[]" if model.clusters else ""
+        return f"use model.cov={by_date}{without}"
     return f"use model.cov={clustered} model.clusters=[asset,date]"
 
 

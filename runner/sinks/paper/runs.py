@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.estimators.few_clusters import few_clusters
 from runner.experiment.wording import target_text
 from runner.models.fit import over_units
 from runner.sinks.paper.trust import distrust, of_mean
@@ -112,7 +113,7 @@ class Run:
             rows = self.coefficients
             if rows["unit"].nunique() != 1:
                 return None
-            reason = distrust(self.model, self.horizon, self.noun == "group")
+            reason = self._distrust(self.quality)
             doubts = dict.fromkeys(rows["term"], reason)
         elif over_units(self.coefficients):
             doubts = dict.fromkeys(rows["term"], of_mean(self.noun))
@@ -128,11 +129,18 @@ class Run:
         if unit not in self._by_unit:
             return None
         by_term = self._by_unit[unit]
-        reason = distrust(self.model, self.horizon, self.noun == "group")
+        of_unit = self.quality["unit"] == unit
+        reason = self._distrust(self.quality[of_unit])
         doubts = dict.fromkeys(by_term, reason)
         if len(self._by_unit) == 1:
             doubts.update(self._doubts)
         return Estimates(by_term, self._quality.get(unit, {}), doubts)
+
+    def _distrust(self, quality: pd.DataFrame) -> str:
+        """Why the p-values of regressions with this quality bear no stars; empty where they do."""
+        few = few_clusters(quality)
+        words = few.words if few else ""
+        return distrust(self.model, self.horizon, self.noun == "group", words)
 
     @cached_property
     def _by_unit(self) -> dict[str, dict[str, Estimate]]:

@@ -8,13 +8,14 @@ from typing import Any
 from runner.estimators.standard_errors import ERRORS, called
 
 
-def distrust(model: Mapping[str, Any], horizon: int, are_groups: bool) -> str:
+def distrust(model: Mapping[str, Any], horizon: int, are_groups: bool, few: str) -> str:
     """Why the p-values of the assets or groups of a run bear no stars; empty where they do.
 
     Args:
         model: the settings `model` of its spec.
         horizon: rows that the target looks ahead.
         are_groups: whether a regression holds several assets.
+        few: how few clusters it rests on, in words; empty where they are enough.
     """
     name = str(model.get("cov"))
     errors = ERRORS.get(name)
@@ -29,7 +30,7 @@ def distrust(model: Mapping[str, Any], horizon: int, are_groups: bool) -> str:
     allows_dates = not are_groups or errors.shocks or "date" in clusters
     if not allows_dates:
         return f"{called(name)} standard errors treat the assets of a date as independent"
-    return ""
+    return f"{called(name)} standard errors rest on {few}" if few else ""
 
 
 def of_mean(noun: str) -> str:

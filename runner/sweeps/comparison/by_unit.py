@@ -94,7 +94,8 @@ class ByUnit:
             jobs = ", ".join(str(job) for job in self.untrusted)
             sentences.append(
                 f"{self.term} by asset or group: no stars in jobs {jobs}, whose standard "
-                "errors treat overlapping targets, or the assets of a date, as independent."
+                "errors treat overlapping targets, or the assets of a date, as independent, "
+                "or rest on few clusters."
             )
         tested = self.estimates.dropna(subset="p_holm")
         if tested.empty:
@@ -152,12 +153,16 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
 
 
 def _are_trusted(outcome: Outcome) -> bool:
-    """Whether the errors of a job allow for targets that overlap, and groups for shared dates."""
+    """Whether the errors of a job allow for targets that overlap, and groups for shared dates.
+
+    Few clusters are not trusted either.
+    """
     model = outcome.job.spec.get("model") or {}
     given = outcome.about.get("horizon") or 0
     horizon = int(given)
     are_groups = bool((outcome.coefficients["scope"] == "group").any())
-    return not distrust(model, horizon, are_groups)
+    few = str(outcome.about.get("few_clusters") or "")
+    return not distrust(model, horizon, are_groups, few)
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:

@@ -1,0 +1,73 @@
+"""Clusters that are too few for t(G-1): how few a regression has, and what errors help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.estimators.standard_errors import suited
+from runner.text import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.estimators.settings import RegressionSettings
+
+# Cameron and Miller (2015) name 20 to 50 by how unlike the clusters are; `docs/inference.md` has
+# the rejection rates of our own tests.
+ENOUGH = 30
+
+
+class Few(NamedTuple):
+    """The fewest clusters that a regression of a run rests on.
+
+    Attributes:
+        number: how many they are.
+        way: what they are of: asset, date or a label such as sector.
+        unit: the regression that has them.
+        units: how many regressions have fewer than ENOUGH.
+    """
+
+    number: int
+    way: str
+    unit: str
+    units: int
+
+    @property
+    def words(self) -> str:
+        """How many they are: 7 assets, 5 clusters by sector."""
+        if self.way in ("asset", "date"):
+            return count(self.number, self.way)
+        return f"{count(self.number, 'cluster')} by {self.way}"
+
+
+def few_clusters(quality: pd.DataFrame) -> Few | None:
+    """The fewest clusters among the regressions of a table of quality; None where all have enough.
+
+    Tables of runs that were logged before clusters were counted say nothing of them.
+    """
+    if "clusters" not in quality:
+        return None
+    are_few = quality["clusters"].astype(float) < ENOUGH
+    rows = quality[are_few].sort_values("clusters", kind="stable")
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    number = int(row["clusters"])
+    return Few(number, str(row["clusters_by"]), str(row["unit"]), len(rows))
+
+
+def what_helps(model: RegressionSettings, few: Few, dates: int, horizon: int) -> str:
+    """Errors that rest on more clusters and allow for as much, as overrides.
+
+    Args:
+        dates: how many dates the regression has.
+        horizon: rows that the target looks ahead.
+    """
+    if few.way == "date" or dates < ENOUGH:
+        return "more of them would help"
+    if model.estimator == "ols":
+        by_date = suited("pooled", lambda errors: errors.shocks and errors.serial)
+        return f"use model.cov={by_date} model.clusters=[]"
+    if horizon < 2:
+        return "use model.clusters=[date]"
+    return "more of them would help"

@@ -655,7 +655,7 @@ def nothing_held_out(report: Any, said: Said) -> None:
 )
 def hold_out_of_the_example(report: Any, said: Said) -> None:
     assert report.predictions.empty
-    assert not report.panel.dates[0] < pd.Timestamp(said.parts["end"]) < report.panel.dates[-1]
+    assert not report.panel.dates[0] < pd.Timestamp(said["end"]) < report.panel.dates[-1]
 
 
 @pattern(

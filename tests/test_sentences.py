@@ -233,6 +233,17 @@ EDGES = {  # what drawn specs seldom say, and a spec that does
         *f"{SIMULATED} audit=off data.assets=4 ~target allow=[edges]".split(),
         "+target={_target_:edges.rounded_return}",
     ],
+    "Fit: nearly_the_target": f"{FRENCH} data.assets=[S1V1] +features.own=ret".split(),
+    "Out of sample: hold_out_of_the_example": [
+        *[
+            "data=simulated",
+            "data.assets=8",
+            "data.rows=300",
+            "features=premia",
+            "target=forward_return",
+            "audit=off",
+        ],
+    ],
     "Rows: rows_common": f"{SIMULATED} audit=off model.regressors=[mom_1m] model.rows=common".split(),
     "Rows: rows_own": f"{SIMULATED} audit=off model.regressors=[mom_1m]".split(),
     "coefficients_by_fold: one_fold": [

@@ -8,7 +8,10 @@ those rows. A last week or month that is not over is left out, unless `partial` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from runner.errors import DataError
 from runner.schema.settings import Frequency, Partial, Positive, Rows
@@ -147,6 +150,27 @@ def up(
     ahead = market.sample(frequency, partial).returns(horizon).shift(-horizon)
     rises = (ahead > 0.0).astype(float).where(ahead.notna())
     return Target(rises, horizon, UP)
+
+
+class Ahead(NamedTuple):
+    """A field of the data, of the row of the target or so many rows after it."""
+
+    field: str
+    rows: int
+
+
+def field_ahead(target: Callable[..., Any], market: Market) -> Ahead | None:
+    """The field that a target of ours takes as it is; None of any other target."""
+    function = target.func if isinstance(target, partial) else target
+    if function not in (same_period_return, forward_return):
+        return None
+    if "ret" not in market.fields or market.sessions:
+        return None
+    settings = {name: given.default for name, given in signature(target).parameters.items()}
+    if settings["frequency"] is not None or settings["risk_free"] is not None:
+        return None
+    rows = settings.get("horizon", 0)
+    return Ahead("ret", rows) if rows <= 1 else None  # more are compounded
 
 
 def _of_returns(risk_free: str | None, scale: str) -> Unit:

@@ -395,6 +395,7 @@ TARGETS = {
     "volatility": partial(forward_volatility, horizon=3),
     "up": partial(up, horizon=1),
     "plain": forward_return,
+    "as it is": same_period_return,
     "own": lambda market: Target(market.returns().shift(-1), 1),
 }
 
@@ -425,8 +426,9 @@ def test_some_assets_at_a_time_give_what_all_give(
 
 
 @pytest.mark.parametrize("weights", [None, "x1"])
+@pytest.mark.parametrize("target", ["ahead", "plain"])
 def test_features_that_lie_side_by_side_are_not_copied(
-    weights: str | None, monkeypatch: pytest.MonkeyPatch
+    target: str, weights: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cells with a target alone are then kept beside the rows, and counted as before."""
     monkeypatch.setattr(some_assets, "CELLS", T * 7)
@@ -442,7 +444,7 @@ def test_features_that_lie_side_by_side_are_not_copied(
     together = replace(apart, fields=Fields({**apart.fields.columns, **moved}))
     features = {name: partial(field, name=name) for name in names}
     rows, view = (
-        build_panel(market, features, TARGETS["ahead"], [], weights) for market in (apart, together)
+        build_panel(market, features, TARGETS[target], [], weights) for market in (apart, together)
     )
     assert view.cells.lone is not None and len(view.cells.lone.y) > 0
     assert np.shares_memory(view.cells.X, block) and not view.cells.X.flags.writeable

@@ -32,7 +32,7 @@ from runner.panels.numbers.some_assets import (
     of_each_asset,
 )
 from runner.panels.numbers.usable import WEIGHT
-from runner.targets import UNKNOWN, Target, Unit
+from runner.targets import UNKNOWN, Target, Unit, field_ahead
 
 TARGET = "target"
 EVERY = slice(None)  # row of the target; a part of them is a block, whose size is bounded
@@ -184,7 +184,7 @@ def held_by_market(columns: Mapping[str, Column], features: Sequence[str]) -> Ra
     if X is None or listings is None or not of_one_table:
         return None
     place = np.searchsorted(listings.position, target.position)
-    nearest = np.append(listings.position, -1)[place]
+    nearest = listings.position.take(place, mode="clip")
     is_listed = nearest == target.position
     y = np.full(len(X), np.nan)
     y[place[is_listed]] = target.values[is_listed]
@@ -228,7 +228,8 @@ class Reading:
         self.own = own
         part = market
         if of_each_asset(target):
-            part = market.of(market.assets[:2])  # its rows are those of every asset
+            first_and_last = np.unique([0, len(market.assets) - 1])
+            part = market.of_positions(first_and_last)  # its rows are those of every asset
         self.of_target = _target(target, part, mistakes).on(own)
         self.dates = self.of_target.dates
         self.horizon = self.of_target.horizon
@@ -246,7 +247,12 @@ class Reading:
                 self.by_itself.append(name)
             else:
                 self.wide.append(name)
-        if not of_each_asset(target):
+        ahead = self._target_ahead()
+        if ahead is not None:
+            self.long[TARGET] = ahead
+        elif of_each_asset(target):
+            self.by_itself.append(TARGET)
+        else:
             self.wide.append(TARGET)
 
     def columns(self, mistakes: list[str]) -> dict[str, Column]:
@@ -278,10 +284,11 @@ class Reading:
         """
         computes: dict[str, Callable[[Market], np.ndarray]] = {}
         fields: set[str] = set()
-        if TARGET not in self.wide:
-            computes[TARGET] = self._target_cells
-            fields |= fields_of(self.target)
         for name in self.by_itself:
+            if name == TARGET:
+                computes[name] = self._target_cells
+                fields |= fields_of(self.target)
+                continue
             column = self.asked[name]
             computes[name] = partial(column_cells, name, column, self.dates)
             fields |= fields_of(column)
@@ -290,6 +297,19 @@ class Reading:
     def _target_cells(self, part: Market) -> np.ndarray:
         """The target of some assets."""
         return checked(evaluate(TARGET, self.target, part), part).on(self.own).y
+
+    def _target_ahead(self) -> Known | None:
+        """The target where it is a long field of a later row; None of any other."""
+        ahead = field_ahead(self.target, self.market)
+        if ahead is None or self.own != EVERY:
+            return None
+        column = self.market.fields.columns[ahead.field]
+        if not isinstance(column, LongColumn):
+            return None
+        position, values = column.cells()
+        before = ahead.rows * len(self.market.assets)
+        first = np.searchsorted(position, before)
+        return Known(position[first:] - before, values[first:])
 
     def _field(self, feature: Feature) -> Known | None:
         """The column of a feature that is a long field as it is; None of any other."""

@@ -141,7 +141,7 @@ def test_a_large_array_is_in_memory_where_the_disk_has_no_room(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(pages, "LARGE", 1)
-    monkeypatch.setattr(pages.os, "posix_fallocate", full)
+    monkeypatch.setattr(pages, "RESERVE", full)
     assert large_array((3, 2)).base is None
 
 

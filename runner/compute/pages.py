@@ -12,22 +12,34 @@ import os
 from contextlib import suppress
 from math import prod
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 LARGE = 2**26  # bytes of an array from which on it lies in a file
+RESERVE = getattr(os, "posix_fallocate", None)  # not on every system
+
+
+def reserve(file: IO[bytes], size: int) -> None:
+    """Take all the room of a new file now, which costs less than to let it grow.
+
+    A full disk is known here, and not when a number is written.
+
+    Raises:
+        OSError: there is no room.
+    """
+    if size and RESERVE is not None:
+        RESERVE(file.fileno(), 0, size)
 
 
 def large_array(shape: tuple[int, ...]) -> np.ndarray:
     """An array of numbers that are not set; a large one in a file where the disk has room."""
     size = prod(shape) * np.dtype(float).itemsize
-    if size < LARGE or not hasattr(os, "posix_fallocate"):
+    if size < LARGE or RESERVE is None:
         return np.empty(shape)
     try:
         with TemporaryFile() as file:
-            # all of it now: a full disk is known here, and not when a number is written
-            os.posix_fallocate(file.fileno(), 0, size)
+            reserve(file, size)
             pages = mmap.mmap(file.fileno(), size)
     except OSError:
         return np.empty(shape)

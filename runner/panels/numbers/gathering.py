@@ -157,7 +157,8 @@ def listed_cells(
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
     n = len(listings.row)
-    X = large_array((len(features), n)).T  # columns lie together, as they are written
+    make = large_array if own == EVERY else np.empty  # a block is gone before it could be let go
+    X = make((len(features), n)).T  # columns lie together, as they are written
     for k, name in enumerate(features):
         if name in read:
             writer.write(read.pop(name), X[:, k])

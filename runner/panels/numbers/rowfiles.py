@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.compute.pages import reserve
 from runner.errors import DataError
 from runner.record.drafts import written_whole
 
@@ -226,7 +227,9 @@ def write_rows(
     Raises:
         OSError: it cannot be written.
     """
+    row_bytes = ASSET_BYTES + USABLE_BYTES + NUMBER_BYTES * len(numbers)
     with written_whole(path) as file:
+        reserve(file, row_bytes * len(asset))
         file.write(np.ascontiguousarray(asset, dtype=np.int32).data)
         file.write(np.ascontiguousarray(usable, dtype=bool).data)
         for column in numbers:

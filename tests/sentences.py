@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from scipy.stats import t as student
 
 NUMBER = r"-?(?:inf|\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?)|–"
 P = r"< ?0\.001|\d\.\d{3}|–"
@@ -566,13 +568,67 @@ CW = (
     rf"; no Clark-West test of nested models: {text('no_cw', '.+?')})?"
 )
 BESIDE = (
-    rf"RMSE: {n('rmse')}, against {n('naive')} for the training mean; "
+    rf"RMSE: {n('rmse')}, against {n('naive')} for the training mean"
+    rf"(?: of {text('better', 'each asset|all assets')}, the better benchmark)?; "
     rf"(?:{text('untested', 'the difference was not tested')}|{DM}{CW})"
 )
 
 
+def the_better_benchmark(report: Any, said: Said, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the errors and the test of the benchmark that is named, computed from the predictions."""
+    if not row["cw_reason"] or report.predictions["asset"].nunique() < 2:
+        said.word("better", None)
+        return row
+    table = report.predictions
+    is_held_out = table["fold"] == "holdout"
+    if not is_held_out.all():
+        table = table[is_held_out if row["unit"] == "holdout" else ~is_held_out]
+    loss = (table["y"] - means_of_all_assets(report, table)) ** 2
+    errors = np.sqrt(loss.groupby(table["path"]).mean()).mean()
+    assert row["rmse_all_assets"] == pytest.approx(errors, rel=1e-9)
+    is_better = errors < row["rmse_naive"]
+    said.word("better", "all assets" if is_better else "each asset")
+    if not is_better:
+        return row
+    stat, p = math.nan, math.nan
+    if table["path"].nunique() == 1:
+        gains = loss - (table["y"] - table["prediction"]) ** 2
+        stat, p = diebold_mariano_by_hand(gains.groupby(table["date"]).mean(), report.panel.horizon)
+        assert row["dm_stat_all_assets"] == pytest.approx(stat, rel=1e-7, nan_ok=True)
+        assert row["dm_p_value_all_assets"] == pytest.approx(p, rel=1e-6, nan_ok=True)
+    return {**row, "rmse_naive": errors, "dm_stat": stat, "dm_p_value": p}
+
+
+def diebold_mariano_by_hand(gains: pd.Series, horizon: int) -> tuple[float, float]:
+    """Statistic and p-value with the correction of Harvey, Leybourne and Newbold (1997), lag by lag.
+
+    NaN where there are too few dates, and where the long-run variance by equal weights is not positive.
+    """
+    d = gains.sort_index().to_numpy()
+    T, h = len(d), max(horizon, 1)
+    if T < 10 or 2 * h >= T:
+        return math.nan, math.nan
+    about = d - d.mean()
+    variance = about @ about + 2.0 * sum(about[lag:] @ about[:-lag] for lag in range(1, h))
+    assert variance > 0.0, "no oracle for Bartlett weights here"
+    share = (T + 1.0 - 2.0 * h + h * (h - 1.0) / T) / T
+    stat = math.sqrt(share) * d.sum() / math.sqrt(variance)
+    return stat, float(2.0 * student.sf(abs(stat), T - 1))
+
+
+def means_of_all_assets(report: Any, table: pd.DataFrame) -> pd.Series:
+    """The mean of the target over the training rows of all assets, of the fold of each row."""
+    scored = report.panel.scored
+    means = {}
+    for fold in report.study.folds:
+        valid = report.panel.valid[fold.train]
+        means[fold.name] = scored[fold.train][valid].mean()
+    return table["fold"].map(means).astype(float)
+
+
 def beside(report: Any, said: Said, row: dict[str, Any]) -> None:
     said.number("rmse", row["rmse"])
+    row = the_better_benchmark(report, said, row)
     said.number("naive", row["rmse_naive"])
     if said["untested"]:
         assert math.isnan(row["dm_p_value"])
@@ -616,17 +672,12 @@ def recomputed(report: Any, held_out: bool = False) -> tuple[float, float, float
     return r2, float(np.sqrt(squares["model"]).mean()), float(np.sqrt(squares["naive"]).mean())
 
 
-def r2_of_all_assets(report: Any) -> float:
+def r2_of_all_assets(report: Any, held_out: bool = False) -> float:
     """R2 against the mean of the target over the training rows of all assets, a mean over paths."""
     table = report.predictions
     is_held_out = table["fold"] == "holdout"
-    table = table if is_held_out.all() else table[~is_held_out]
-    scored = report.panel.scored
-    means = {}
-    for fold in report.study.folds:
-        valid = report.panel.valid[fold.train]
-        means[fold.name] = scored[fold.train][valid].mean()
-    benchmark = table["fold"].map(means).astype(float)
+    table = table if is_held_out.all() else table[is_held_out == held_out]
+    benchmark = means_of_all_assets(report, table)
     squares = {
         "model": (table["y"] - table["prediction"]) ** 2,
         "all": (table["y"] - benchmark) ** 2,
@@ -639,7 +690,8 @@ def agrees(said: Said, report: Any, held_out: bool = False) -> None:
     """The sentence with the predictions, not only with the table of scores."""
     r2, model, naive = recomputed(report, held_out)
     for name, value in (("r2", r2), ("rmse", model), ("naive", naive)):
-        if said.parts.get(name):
+        of_all = name == "naive" and said.parts.get("better") == "all assets"
+        if said.parts.get(name) and not of_all:
             said.number(name, value)
 
 
@@ -712,7 +764,9 @@ def r2_of_paths(report: Any, said: Said) -> None:
 
 @pattern(
     "Out of sample",
-    rf"The hold-out, which is in none of the above \(R2 = {n('r2')}, {n('rows')} observations?\): "
+    rf"The hold-out, which is in none of the above \(R2 = {n('r2')}"
+    rf"(?: against the mean of each asset, {n('r2_all')} against that of all)?, "
+    rf"{n('rows')} observations?\): "
     rf"{BESIDE}\.",
 )
 def hold_out(report: Any, said: Said) -> None:
@@ -720,6 +774,10 @@ def hold_out(report: Any, said: Said) -> None:
     [row] = scores[(scores["scope"] == "fold") & (scores["unit"] == "holdout")].to_dict("records")
     said.number("r2", row["r2"])
     said.number("rows", row["n_obs"])
+    of_all = row["cw_reason"] and report.predictions["asset"].nunique() > 1
+    assert bool(said["r2_all"]) == bool(of_all), said.sentence
+    if of_all:
+        said.number("r2_all", r2_of_all_assets(report, held_out=True))
     beside(report, said, row)
     agrees(said, report, held_out=True)
 

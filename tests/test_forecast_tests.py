@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from scipy import stats
+from scipy.stats import t as student
 
 from runner.cli.composition import Composer
 from runner.experiment.reading import sections
@@ -19,7 +20,7 @@ from runner.experiment.run import run
 from runner.models.fixed import Fixed
 from runner.models.moving.rolling import Rolling
 from runner.models.regression import Regression
-from runner.text import number
+from runner.text import number, t_text
 from runner.validation.forecast_tests import (
     FEWEST,
     Comparison,
@@ -366,6 +367,23 @@ def test_a_worthless_pooled_signal_does_not_beat_the_mean_of_all_assets() -> Non
     first = sections(report)["Out of sample"][0]
     of_all = number(pooled["r2_all_assets"])
     assert f"against the training mean of each asset, {of_all} against that of all (" in first
+    assert pooled["rmse_all_assets"] < pooled["rmse_naive"]
+    predictions = report.predictions
+    [fold] = report.study.folds
+    mean = report.panel.scored[fold.train][report.panel.valid[fold.train]].mean()
+    gains = (predictions["y"] - mean) ** 2 - (predictions["y"] - predictions["prediction"]) ** 2
+    by_date = gains.groupby(predictions["date"]).mean().to_numpy()
+    stat = by_hand(by_date, 1)
+    assert pooled["dm_stat_all_assets"] == pytest.approx(stat, rel=1e-7)
+    p = 2.0 * student.sf(abs(stat), len(by_date) - 1)
+    assert report.metrics["oos/dm_p_value_all_assets"] == pytest.approx(p, rel=1e-6)
+    assert p > 0.05
+    second = sections(report)["Out of sample"][1]
+    errors = number(pooled["rmse_all_assets"])
+    assert (
+        f"against {errors} for the training mean of all assets, the better benchmark; the" in second
+    )
+    assert f"not significant at 5 % (Diebold-Mariano t = {t_text(stat)}, " in second
 
 
 def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from runner.text import LEVEL, count, number, p_words, plural, t_text, unit_noun
-from runner.validation.scores import OF_ALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,10 +79,15 @@ def _against(benchmark: str, scores: pd.Series) -> str:
     if abs(r2) < SAME:
         return f"The out-of-sample forecasts equal the {benchmark}: R2 is {number(r2)}"
     text = f"Out-of-sample R2 is {number(r2)} against the {benchmark}"
-    r2_of_all = scores[OF_ALL]
-    if scores["cw_reason"] and math.isfinite(r2_of_all):
-        return f"{text} of each asset, {number(r2_of_all)} against that of all"
+    if _has_two_benchmarks(scores):
+        r2_of_all = number(scores["r2_all_assets"])
+        return f"{text} of each asset, {r2_of_all} against that of all"
     return text
+
+
+def _has_two_benchmarks(scores: pd.Series) -> bool:
+    """Whether the mean of all assets is a benchmark too, of a model without the mean of each."""
+    return bool(scores["cw_reason"]) and math.isfinite(scores["r2_all_assets"])
 
 
 def _positive_in(report: Report) -> str:
@@ -99,11 +103,21 @@ def _positive_in(report: Report) -> str:
 
 
 def _errors_clause(report: Report, scores: pd.Series) -> str:
-    """RMSE beside that of the benchmark, and whether the difference is significant."""
+    """RMSE beside that of the benchmark, the better one of two, and whether they differ."""
+    name = report.benchmark
+    if _has_two_benchmarks(scores):
+        which = "each asset"
+        if scores["rmse_all_assets"] < scores["rmse_naive"]:
+            which = "all assets"
+            scores = scores.copy()
+            scores["rmse_naive"] = scores["rmse_all_assets"]
+            scores["dm_stat"] = scores["dm_stat_all_assets"]
+            scores["dm_p_value"] = scores["dm_p_value_all_assets"]
+        name += f" of {which}, the better benchmark"
     ours = number(scores["rmse"])
     benchmark = number(scores["rmse_naive"])
     tests = _tests_clause(report, scores)
-    return f"RMSE: {ours}, against {benchmark} for the {report.benchmark}; {tests}"
+    return f"RMSE: {ours}, against {benchmark} for the {name}; {tests}"
 
 
 def _tests_clause(report: Report, scores: pd.Series) -> str:
@@ -157,9 +171,14 @@ def _held_out(report: Report) -> list[str]:
     sentences = []
     for _, scores in report.scores[is_fold & is_held_out].iterrows():
         observations = count(int(scores["n_obs"]), "observation")
-        r2 = f"R2 = {number(scores['r2'])}, {observations}"
+        r2 = f"R2 = {number(scores['r2'])}"
+        if _has_two_benchmarks(scores):
+            r2_of_all = number(scores["r2_all_assets"])
+            r2 += f" against the mean of each asset, {r2_of_all} against that of all"
         errors = _errors_clause(report, scores)
-        sentences.append(f"The hold-out, which is in none of the above ({r2}): {errors}.")
+        sentences.append(
+            f"The hold-out, which is in none of the above ({r2}, {observations}): {errors}."
+        )
     return sentences
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from runner.data.columns.order import in_order
 from runner.validation.accuracy import correlation, hit_rate, mae, mape, qlike, r2_against, rmse
 from runner.validation.forecast_tests import (
+    Comparison,
     clark_west,
     diebold_mariano,
     squared_error_gains,
@@ -103,9 +105,10 @@ OF_ONE_PATH = [
 ]
 # only where the model contains the benchmark
 OF_NESTED = ["cw_stat", "cw_p_value"]
-# against one training mean of all assets, of the pooled row
-OF_ALL = "r2_all_assets"
-COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, OF_ALL, "cw_reason"]
+# Against one training mean of all assets together, of all rows and of a hold-out; `r2`,
+# `rmse_naive` and the tests above are against that of each asset.
+OF_ALL = ["r2_all_assets", "rmse_all_assets", "dm_stat_all_assets", "dm_p_value_all_assets"]
+COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, *OF_ALL, "cw_reason"]
 # Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as
 # holdout/<name>.
 LOGGED = [
@@ -113,7 +116,7 @@ LOGGED = [
     "r2",
     "r2_zero",
     "r2_test_mean",
-    OF_ALL,
+    "r2_all_assets",
     "rmse",
     "rmse_naive",
     "mae",
@@ -126,8 +129,10 @@ LOGGED = [
     "rank_ic",
     "rank_ic_p_value",
     "dm_p_value",
+    "dm_p_value_all_assets",
 ]
-LOGGED_HOLD_OUT = ["n_obs", "r2", "rmse", "rmse_naive", "dm_p_value"]
+LOGGED_HOLD_OUT = ["n_obs", "r2", "r2_all_assets", "rmse", "rmse_naive"]
+LOGGED_HOLD_OUT += ["dm_p_value", "dm_p_value_all_assets"]
 
 
 def score(
@@ -176,26 +181,40 @@ def score(
     if not_nested:
         scores[OF_NESTED] = np.nan
     if means_of_all:
-        scores.loc[scores.index[-1], OF_ALL] = _r2_of_all(predictions, means_of_all)
+        benchmark = predictions["fold"].map(means_of_all).to_numpy(dtype=float)
+        of_all = replace(whole, benchmark=benchmark)
+        are_open = _are_open(predictions)
+        pooled_row = scores.index[-1]
+        scores.loc[pooled_row, OF_ALL] = _against_all(predictions, of_all, are_open)
+        hold_out = _hold_out(scores)
+        scores.loc[hold_out, OF_ALL] = _against_all(predictions, of_all, ~are_open)
     return scores.assign(cw_reason=not_nested)
 
 
-def _r2_of_all(predictions: pd.DataFrame, means_of_all: Mapping[str, float]) -> float:
-    """R2 against one training mean of all assets, a mean over paths; NaN of a single asset.
+def _against_all(predictions: pd.DataFrame, of_all: Sample, judged: np.ndarray) -> list[float]:
+    """`OF_ALL`, means over paths, which have no test; NaN of a single asset and of no rows.
 
     The training mean of each asset is noisy where assets have few rows: a pooled constant beats
     it without any signal. The mean of all assets has no such noise.
+
+    Args:
+        of_all: all predictions beside the training means of all assets.
+        judged: (n,) which rows are meant.
     """
-    judged = open_rows(predictions)
-    if judged["asset"].nunique() < 2:
-        return math.nan
-    y = judged["y"].to_numpy(dtype=float)
-    forecast = judged["prediction"].to_numpy(dtype=float)
-    benchmark = judged["fold"].map(means_of_all).to_numpy(dtype=float)
-    r2 = []
-    for rows in _paths(judged, np.arange(len(judged))).values():
-        r2.append(r2_against(y[rows], forecast[rows], benchmark[rows]))
-    return float(np.mean(r2))
+    at = np.flatnonzero(judged)
+    if not len(at) or predictions["asset"].iloc[at].nunique() < 2:
+        return [math.nan] * len(OF_ALL)
+    paths = [of_all.part(rows) for rows in _paths(predictions, at).values()]
+    r2 = [r2_against(part.y, part.forecast, part.benchmark) for part in paths]
+    errors = [rmse(part.y, part.benchmark) for part in paths]
+    tested = paths[0].dm if len(paths) == 1 else Comparison(math.nan, math.nan)
+    return [float(np.mean(r2)), float(np.mean(errors)), *map(float, tested)]
+
+
+def _hold_out(scores: pd.DataFrame) -> pd.Series:
+    """Which rows of a table of scores are of a hold-out beside other folds."""
+    is_fold = scores["scope"] == "fold"
+    return is_fold & (scores["unit"] == HOLD_OUT)
 
 
 def _of_folds(predictions: pd.DataFrame, whole: Sample) -> list[dict[str, object]]:
@@ -278,8 +297,7 @@ def logged(scores: pd.DataFrame) -> dict[str, float]:
     They are oos/<name>, and holdout/<name> of a hold-out beside other folds.
     """
     pooled = scores["scope"] == "pooled"
-    is_fold = scores["scope"] == "fold"
-    hold_out = is_fold & (scores["unit"] == HOLD_OUT)
+    hold_out = _hold_out(scores)
     metrics: dict[str, float] = {}
     for row in _records(scores[pooled]):
         for name in LOGGED:

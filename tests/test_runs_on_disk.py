@@ -55,6 +55,11 @@ SETTINGS = {
         "validation.test=12",
     ),
 }
+STEPS = (
+    "",
+    "preprocess=[{_target_: runner.preprocessing.rank}]",
+    "preprocess=[{_target_: runner.preprocessing.demean, group: industry}]",
+)
 TABLES = ("coefficients", "quality", "folds", "dropped", "scores")
 
 
@@ -76,6 +81,10 @@ def write_firms(folder: Path) -> None:
         }
     )
     table.loc[rng.random(len(table)) < 0.02, "momentum"] = np.nan
+    industry = (name + row // 30) % 4  # of the date
+    table["industry"] = pd.Series([f"I{code}" for code in industry]).where(
+        rng.random(len(table)) > 0.05
+    )
     table.to_parquet(folder / "firms.parquet", index=False, row_group_size=700)
 
 
@@ -94,7 +103,7 @@ def ran(folder: Path, *words: str) -> Outcome:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("steps", ["", "preprocess=[{_target_: runner.preprocessing.rank}]"])
+@pytest.mark.parametrize("steps", STEPS)
 def test_a_run_on_disk_is_that_in_memory(
     firms: Path, name: str, steps: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +130,32 @@ def test_a_run_on_disk_is_that_in_memory(
             pd.read_parquet(expected.directory / "predictions.parquet"),
             check_exact=True,
         )
+
+
+def test_an_expression_reads_labels_that_change(
+    firms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("features.within=rank(me, industry)", *SETTINGS["Fama-MacBeth"], "report=tables")
+    expected = ran(firms, *words, "data.on_disk=false")
+    monkeypatch.setattr(dividing, "NUMBERS", 2**11)
+    done = ran(firms, *words, "data.on_disk=true")
+    metrics = [(run.directory / "metrics.json").read_text() for run in (expected, done)]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("setting", ["model.by=industry", "model.dummies=[industry]"])
+def test_a_model_of_labels_that_change_is_refused_before_anything_is_made(
+    setting: str, firms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unasked(*_: object) -> None:
+        raise AssertionError("a panel is made")
+
+    monkeypatch.setattr(shared_work, "build_in_blocks", unasked)
+    words = ("model=pooled", setting, "target=forward_return", "validation=none")
+    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, *words, "data.on_disk=true")
+    assert ended.code == 2
+    name = setting.partition("=")[0]
+    assert f"{name}: industry changes over time; allowed with data.on_disk" in ended.err
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes", "dask"])

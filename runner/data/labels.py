@@ -146,6 +146,40 @@ class Labels:
         return np.broadcast_to(self.codes, (rows, N))
 
 
+class LabelsOnDisk(Labels):
+    """Labels that change of a panel on disk: steps by date have read them, and nothing else may."""
+
+    name: str
+
+    def __init__(self, name: str, labels: Labels) -> None:
+        self.__dict__.update(name=name, values=labels.values, had=labels.had)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Never known.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(changing_on_disk("labels", self.name))
+
+    def at(self, rows: np.ndarray | slice) -> Labels:
+        """The labels on any rows."""
+        return self
+
+    def of_columns(self, positions: np.ndarray) -> Labels:
+        """The labels of any assets."""
+        return self
+
+
+def changing_on_disk(where: str, name: str) -> str:
+    """What is wrong with a label that changes, where a panel on disk needs one that does not."""
+    return (
+        f"{where}: {name} changes over time; allowed with data.on_disk: labels that do not (those "
+        "that do are for preprocess and data.members)"
+    )
+
+
 def _held(codes: np.ndarray) -> np.ndarray:
     """Codes (T, N) where each holds until the next that the table says, of its asset."""
     T, N = codes.shape

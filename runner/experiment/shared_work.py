@@ -6,12 +6,13 @@ settings. The settings of each part stand in its method, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
 from runner.data.accounts.account import in_short
+from runner.data.labels import changing_on_disk
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
@@ -176,15 +177,22 @@ def check_labels(experiment: Experiment, market: Market) -> None:
     if not market.unread:
         return
     mistakes = []
+    for setting, name in _labels_of_model(experiment):
+        if name not in market.grouping:
+            known = [*market.grouping.names, *market.unread]
+            also = [] if setting == "dummies" else [*KEYS]
+            mistakes.append(f"model.{setting}: {unknown(name, [*also, *known])}")
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _labels_of_model(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """The settings of the model that name labels, and those labels."""
     kinds = kinds_of(type(experiment.model))
     for setting, value in experiment.spec.get("model", {}).items():
         for named in by_settings({setting: value}, kinds, text_is_a_name=False):
-            if named.taken_for == "label" and named.name not in market.grouping:
-                known = [*market.grouping.names, *market.unread]
-                also = [] if setting == "dummies" else [*KEYS]
-                mistakes.append(f"model.{setting}: {unknown(named.name, [*also, *known])}")
-    if mistakes:
-        raise DataError(mistakes)
+            if named.taken_for == "label":
+                yield setting, named.name
 
 
 def full_panel(experiment: Experiment, market: Market) -> Panel:
@@ -205,6 +213,7 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
         return build_panel(
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )
+    _refuse_changing_labels(experiment, market)
     _refuse_too_large(experiment, market, recipe)
     # files of an earlier run are those of the same code, a feature of a user's own included
     code = code_version(tuple(experiment.settings.allow))
@@ -212,6 +221,20 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
     settings = experiment.settings
     with executor_of(settings.executor, settings.allow) as executor:
         return build_in_blocks(market, recipe, home, executor)
+
+
+def _refuse_changing_labels(experiment: Experiment, market: Market) -> None:
+    """Whether the labels that the model names hold for ever, as a panel on disk needs them.
+
+    Raises:
+        DataError: some change, one line each.
+    """
+    mistakes = []
+    for setting, name in _labels_of_model(experiment):
+        if name in market.labels:
+            mistakes.append(changing_on_disk(f"model.{setting}", name))
+    if mistakes:
+        raise DataError(mistakes)
 
 
 def _refuse_too_large(experiment: Experiment, market: Market, recipe: Recipe) -> None:

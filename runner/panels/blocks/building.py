@@ -22,6 +22,7 @@ import numpy as np
 from runner.compute.executors.executor import Executor
 from runner.compute.memory import GIGABYTE
 from runner.data.attribution import Lost, causes, undefined
+from runner.data.labels import LabelsOnDisk
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.data.stored.folder import ELSEWHERE
@@ -102,6 +103,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
         back=tuple(made[0].back),
         notes=market.notes,
         unknown=unknown,
+        labels={name: LabelsOnDisk(name, labels) for name, labels in market.labels.items()},
         unit=unit,
     )
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.data.market import Market
-from runner.errors import DataError, listed
+from runner.errors import DataError
 from runner.features.lookback import rows_before
 from runner.panels.evaluated import Checked, checked, evaluate
 from runner.panels.numbers.gathering import Feature, asked
@@ -85,12 +85,6 @@ def reach_of(market: Market, recipe: Recipe) -> Reach:
             )
     if market.sessions:
         mistakes.append("data.session: allowed with data.on_disk: null")
-    if market.labels:
-        changing = listed(market.labels)
-        mistakes.append(
-            f"data.groups: {changing} change over time; allowed with data.on_disk: labels that do "
-            "not"
-        )
     if mistakes:
         raise DataError(mistakes)
     horizon = target_of(market.at(np.arange(min(len(market.dates), FEW))), recipe).horizon

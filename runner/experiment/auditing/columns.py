@@ -53,7 +53,7 @@ def features_tried(
     """
     dates = ground.dates
     N = len(ground.market.assets)
-    X = np.empty((len(dates), N, len(features)))
+    X = np.empty((len(features), N, len(dates))).T  # in the order in which frames lie in memory
     opened = {}
     columns = []
     for k, (name, feature) in enumerate(features.items()):

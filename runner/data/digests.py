@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.column import Column
-from runner.data.columns.listings import names_of, new_digest
+from runner.data.columns.listings import digest_of_numbers, names_of, new_digest
 from runner.data.fields import FULL, Fields, LongColumn, WideColumn
 from runner.data.labels import Groups
 from runner.data.stored.columns import StoredColumn
@@ -20,8 +20,7 @@ from runner.data.stored.folder import remembered
 from runner.data.stored.labels import StoredLabels
 
 SOME = 64  # rows that are digested at a time
-NUMBERS = 1 << 16  # and numbers of listed cells
-WAY = 2  # how digests are made; what a folder keeps of another way is made anew
+WAY = 3  # how digests are made; what a folder keeps of another way is made anew
 
 
 def digest_of(
@@ -123,18 +122,16 @@ def _feed_cells(
 ) -> None:
     """Feed the name, the cells that have a value and their numbers to a digest."""
     update(repr(name).encode())
-    update(_cells_of(column, assets))
-    for part in column.parts():
-        missing = np.isnan(part)
-        known = part[~missing] if missing.any() else part
-        for start in range(0, len(known), NUMBERS):
-            update(_same_bits(known[start : start + NUMBERS]))
+    if isinstance(column, LongColumn):
+        update(_cells_of(column, assets) if column.missing else column.listings.digest)
+        update(column.digest)
+    else:
+        update(_cells_of(column, assets))
+        update(digest_of_numbers(column.parts()))
 
 
 def _cells_of(column: Column, assets: Sequence[str]) -> bytes:
     """The digest of the cells in which a field has a value, whichever way it is held."""
-    if isinstance(column, LongColumn) and not np.isnan(column.values).any():
-        return column.listings.digest
     N = len(assets)
     digest = new_digest(assets)
     for first, stretch in column.stretches():

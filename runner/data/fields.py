@@ -18,7 +18,12 @@ import pandas as pd
 
 from runner.compute.pages import large_copy, let_go
 from runner.data.columns.column import Cells, Column, Counts, Parts, Stretch
-from runner.data.columns.listings import Listings, Part, refuse_unlisted
+from runner.data.columns.listings import (
+    Listings,
+    Part,
+    digest_of_numbers,
+    refuse_unlisted,
+)
 from runner.errors import DataError
 
 ALL_DATES = slice(None)
@@ -164,18 +169,28 @@ class LongColumn:
         dates = self.listings.dates
         return pd.DataFrame(cells, index=dates, columns=self.listings.assets, copy=False)
 
+    @cached_property
+    def missing(self) -> int:
+        """How many rows of the table have no number."""
+        return int(np.count_nonzero(np.isnan(self.values)))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of the numbers that are there, in order of date, then asset."""
+        return digest_of_numbers(self.parts())
+
     @property
     def share(self) -> float:
         """Share of the cells that have a value."""
         cells = len(self.listings.dates) * len(self.listings.assets)
-        return np.count_nonzero(~np.isnan(self.values)) / max(cells, 1)
+        return (len(self.values) - self.missing) / max(cells, 1)
 
     def counts(self) -> Counts:
         """How many asset-dates have a value, by date and by asset."""
         row = self.listings.row
         column = self.listings.column
-        known = ~np.isnan(self.values)
-        if not known.all():
+        if self.missing:
+            known = ~np.isnan(self.values)
             row = row[known]
             column = column[known]
         N = len(self.listings.assets)
@@ -263,9 +278,9 @@ class LongColumn:
 
     def cells(self) -> Cells:
         """Those that have a value, row by row."""
-        known = ~np.isnan(self.values)
-        if known.all():
+        if not self.missing:
             return Cells(self.listings.position, self.values)
+        known = ~np.isnan(self.values)
         return Cells(self.listings.position[known], self.values[known])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -13,6 +13,8 @@ import pandas as pd
 
 from runner.data.columns.order import in_order
 from runner.errors import DataError
+
+NUMBERS = 1 << 16  # that are digested at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,3 +128,15 @@ def names_of(columns: pd.Index) -> list[str]:
 def new_digest(assets: Sequence[str]) -> blake2b:
     """A digest of cells of these assets, to which their positions are added."""
     return blake2b(repr(assets).encode(), digest_size=16)
+
+
+def digest_of_numbers(parts: Iterable[np.ndarray]) -> bytes:
+    """Digest of the numbers that are there; the bits of -0.0 and 0.0 count the same."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        missing = np.isnan(part)
+        known = part[~missing] if missing.any() else part
+        for start in range(0, len(known), NUMBERS):
+            numbers = known[start : start + NUMBERS] + 0.0
+            digest.update(numbers.data)
+    return digest.digest()

@@ -45,6 +45,8 @@ def write(report: Report, directory: Path) -> None:
         directory / "predictions.parquet",
         index=False,
         use_dictionary=[name for name in report.predictions if name not in seldom_repeat],
+        # the first and the last of the names would take as long as all columns
+        write_statistics=[name for name in report.predictions if name != "asset"],
     )
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")

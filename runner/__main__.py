@@ -168,24 +168,21 @@ def _composer(
 
 
 def resume(words: Sequence[str]) -> int:
-    """Go on with a sweep that was ended, by its name or its directory.
+    """Go on with a sweep that was ended, by its name or its directory; without one, the only one.
 
     KEY=VALUE         where the store is, such as tracking.uri=..., or who runs the rest, such as
                       executor.address=...
     --trust           though others wrote its plan: run the code and write the files that it names
     """
     from runner.cli.composition import Composer
-    from runner.cli.of_verbs import going_on
-    from runner.sweeps.plan import find, refuse_of_others
+    from runner.cli.of_verbs import going_on, to_resume
+    from runner.sweeps.plan import refuse_of_others
 
     parser = parser_of("resume")
     parser.add_argument("--trust", action="store_true")
     forms_of(parser)
     args, words = parser.parse_known_args(list(words))
-    if not words or words[0].startswith("-"):
-        raise SpecError("resume: which sweep? allowed: its name or its directory")
-    name, *rest = words
-    plan = find(name)
+    plan, rest = to_resume(words)
     refuse_of_others(plan.directory, args.trust)
     composer = Composer(*plan.configs)
     plan = going_on(plan, composer, rest)
@@ -195,23 +192,23 @@ def resume(words: Sequence[str]) -> int:
 
 
 def rerun(words: Sequence[str]) -> int:
-    """Repeat a run from its logged spec, by its id, and compare the results.
+    """Repeat a run from its logged spec, by its id or directory, and compare the results.
 
     Overrides may name the store (tracking.uri) and the code that it may run (allow).
     """
     composer, args = _composer(words, forms=True)
     if not args.overrides or "=" in args.overrides[0]:
         raise SpecError(
-            "rerun: which run? allowed: its id, then overrides such as tracking.uri=..."
+            "rerun: which run? allowed: its id or directory, then overrides (tracking.uri=...)"
         )
-    run_id, *overrides = args.overrides
+    run, *overrides = args.overrides
     from runner.cli.overrides import put
     from runner.cli.rerun import rerun as again
 
     config, directory = composer.places(list(map(put, overrides)))
     from runner.sinks.stores.store import Store
 
-    return again(run_id, Store(**config["tracking"]), config, directory, overrides, args.form)
+    return again(run, Store(**config["tracking"]), config, directory, overrides, args.form)
 
 
 def sync(words: Sequence[str]) -> int:

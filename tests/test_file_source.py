@@ -316,6 +316,14 @@ def test_returns_in_per_cent(write: Write) -> None:
     ]
 
 
+def test_without_a_price_the_usual_column_of_returns_is_read(write: Write) -> None:
+    frame = table().rename(columns={"Close": "Ret"})
+    frame["Ret"] /= 1000.0
+    columns = {"date": "Date", "asset": "Ticker", "close": None, "volume": "Volume"}
+    market = File(write(frame), columns).load()
+    assert market.get("ret")["AAA"].tolist() == [0.010, 0.011, 0.0125]
+
+
 @pytest.mark.parametrize("kind", ["category", "large_string", "dictionary", "object"])
 @pytest.mark.parametrize("name", ["float32", "float64", "decimal", "text"])
 def test_kinds_of_columns(tmp_path: Path, kind: str, name: str) -> None:

@@ -139,7 +139,10 @@ def test_a_rerun_and_an_audit_are_objects(capsys: pytest.CaptureFixture[str]) ->
         (["resume", "--json"], "resume: which sweep?"),
         (["resume", "nosuch"], "sweep: no plan.json in"),
         (["rerun"], "rerun: which run?"),
-        (["rerun", "abc"], "rerun: given 'abc'; allowed: the id of a run"),
+        (
+            ["rerun", "abc"],
+            "rerun: given 'abc'; allowed: the directory of a run, or the id of a run",
+        ),
         (["rerun", "tracking.uri=x"], "rerun: which run?"),
         (["ui", "--sweep", "nosuch"], "sweep: no plan.json in"),
         (["--json", "--quiet"], "argument --quiet: not allowed with argument --json"),

@@ -151,12 +151,20 @@ def test_a_slip_in_the_name_of_a_table_names_the_table() -> None:
         runner.compose(*FILE, *tables)
 
 
-def test_new_keys_of_a_mapping_are_printed_without_their_settings(
+def test_new_keys_beside_others_are_printed_without_their_settings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    added = "analyses={s: {_target_: runner.analyses.sharpe}}"
-    assert main([*FILE, added, "data.macro.vix=^VIX", "--cfg", "job"]) == 0
-    assert capsys.readouterr().err == "added to the spec: analyses.s, data.macro.vix\n"
+    added = ["analyses={s: {_target_: runner.analyses.sharpe}}", "features.own=MktRF"]
+    assert main([*added, "--cfg", "job"]) == 0
+    assert capsys.readouterr().err == "added to the spec: features.own\n"
+
+
+def test_new_keys_that_can_be_meant_for_no_other_are_not_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    added = ["analyses={s: {_target_: runner.analyses.sharpe}}", "data.macro.vix=^VIX"]
+    assert main([*FILE, *added, "data.columns.ret=r", "--cfg", "job"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_settings_of_what_is_there_stay_closed() -> None:

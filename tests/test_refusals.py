@@ -191,6 +191,12 @@ CASES: dict[str, Bad] = {
         wide(PRICES.set_axis(["AAA", "BBB", "BBB"], axis=1)),
         "data.path: column 'BBB' is there 2 times (in p.csv); allowed: once",
     ),
+    "returns by a name of their own": own(
+        long(RETURNS, "fund_return"),
+        "data.columns: which column of 'p.csv' is a return (data.columns.ret=fund_return)? It has",
+        words=["data.columns.close=null"],
+        mend=["data.columns.ret=fund_return"],
+    ),
     "wide read as long": own(
         wide(PRICES),
         "data.columns: which column of 'p.csv' is a price (data.columns.close=NAME)",

@@ -69,6 +69,17 @@ def test_rerun_is_bit_identical_and_logged(first) -> None:
     assert again.data.params == logged.data.params
 
 
+@pytest.mark.parametrize("as_path", [True, False])
+def test_a_run_is_repeated_from_its_directory(first, as_path) -> None:
+    folder, _ = first
+    directory = min((folder / "outputs" / "runs").iterdir())
+    word = str(directory.relative_to(folder)) if as_path else directory.name
+    outcome = call_cli(folder, "rerun", word)
+    assert outcome.code == 0, outcome.err
+    assert f"bit-identical to {word}" in " ".join(outcome.out.split())
+    assert any(run.data.tags.get("rerun") == word for run in runs_of(folder))
+
+
 def test_files_of_a_run_are_fetched_with_one_look_at_the_store(
     first, tmp_path, monkeypatch
 ) -> None:

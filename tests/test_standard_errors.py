@@ -234,6 +234,15 @@ def test_a_logit_by_two_ways_is_adjusted_likewise() -> None:
     assert made.zeroed == int((values < 0.0).sum()) > 0
 
 
+@pytest.mark.parametrize("name", ["twoway", "two-way", "double", "Two_Way"])
+def test_two_ways_of_clustering_lead_to_their_settings(name: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        check_errors(name)
+    line, _, mend = str(caught.value).rpartition("two ways of clustering are ")
+    assert line.startswith(f"{name!r} is unknown; allowed: ")
+    assert mend == "model=pooled model.cov=cluster model.clusters=[asset,date]"
+
+
 @pytest.mark.parametrize("name", ["newey-west", "NW", "White", "OLS", "clustered"])
 def test_a_name_of_the_literature_leads_to_ours(name: str) -> None:
     with pytest.raises(

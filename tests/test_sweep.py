@@ -140,6 +140,33 @@ def test_resume_of_a_finished_sweep_runs_and_logs_nothing(sweep, tmp_path, capsy
     assert {run.info.run_id for run in children(tmp_path, plan)} == before
 
 
+def test_resume_without_a_name_takes_the_only_unfinished_sweep_or_lists_them(
+    sweep, tmp_path, capsys
+) -> None:
+    import os
+    import shutil
+
+    plans = {}
+    for at, name in enumerate(("a", "b", "c")):
+        _, plans[name], _ = sweep(name, "model.cov=nonrobust,HC1", f"data.start=19{at + 7}0-01-01")
+        os.utime(plans[name].directory / "plan.json", ns=(at * 10**9, at * 10**9))
+    assert main(["resume"]) == 2
+    none = "resume: which sweep? None in 'outputs/sweeps' is unfinished; allowed: its name or its"
+    assert none in capsys.readouterr().err
+    for name in ("a", "c"):
+        shutil.rmtree(plans[name].place(plans[name].jobs[1]))
+    assert main(["resume"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == (
+        "error: resume: which sweep? Unfinished, the newest first: "
+        "c (1 of 2 jobs done), a (1 of 2 jobs done)"
+    )
+    assert main(["resume", "a"]) == 0
+    capsys.readouterr()
+    assert main(["resume", "--quiet"]) == 0
+    assert all(plans["c"].done(job) for job in plans["c"].jobs)
+
+
 def test_lost_directories_and_runs_come_again(sweep, tmp_path) -> None:
     import shutil
 
@@ -350,6 +377,10 @@ def test_same_specs_run_once(sweep) -> None:
     [
         (["model.cov=HC1,HC7"], "job 1 (model.cov=HC7): model.cov: 'HC7' is unknown"),
         (
+            ["model.cov=HC7,HC1,HC8", "data.assets=[S1V5],[S5V5]"],
+            "2 of 6 jobs (model.cov=HC7): model.cov: 'HC7' is unknown",
+        ),
+        (
             ["model.penalty=interval(0,1)"],
             "model.penalty: an interval; allowed with sweep.search=random or bayes",
         ),
@@ -368,6 +399,15 @@ def test_wrong_sweeps_are_refused_before_the_first_job(sweep, tmp_path, words, s
     assert (code, plan) == (2, None)
     assert said in told
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_mistake_of_several_jobs_is_told_once_and_different_ones_each(sweep) -> None:
+    _, _, told = sweep("a", "model.cov=HC1,HC7,HC8", "data.assets=[S1V5],[S5V5],[S3V3]")
+    lines = [line for line in told.splitlines() if line.startswith("error: ")]
+    assert [line.partition(": model.cov: ")[0] for line in lines] == [
+        "error: 3 of 9 jobs (model.cov=HC7)",
+        "error: 3 of 9 jobs (model.cov=HC8)",
+    ]
 
 
 def test_random_draws_differ_repeat_and_keep_to_their_intervals() -> None:

@@ -30,6 +30,7 @@ from runner.cli.faults import (
     check_package,
     culprit_of,
     explained,
+    of_jobs,
 )
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
@@ -181,7 +182,7 @@ class Composer:
                 same.
         """
         jobs: dict[str, PlannedJob] = {}
-        lines: list[str] = []
+        having: dict[str, list[int]] = {}  # mistake -> the jobs that have it
         refusals: list[tuple[str, ...]] = []  # the mistakes of each job that has some
         first = min(ALIKE, len(every))
         for number, differs in enumerate(every):
@@ -190,12 +191,13 @@ class Composer:
                 jobs.setdefault(job_key(job.spec, "", ""), job)
             except RunnerError as error:
                 refusals.append(error.mistakes)
-                lines += [f"job {number} ({' '.join(differs)}): {line}" for line in error.mistakes]
+                for line in error.mistakes:
+                    having.setdefault(line, []).append(number)
                 all_of_the_first = len(refusals) == first and number + 1 == first
                 if all_of_the_first and len(set(refusals)) == 1:
                     raise SpecError(error.mistakes) from None
-        if lines:
-            raise SpecError(lines)
+        if having:
+            raise SpecError([f"{of_jobs(of, every)}: {line}" for line, of in having.items()])
         return tuple(jobs.values())
 
     def planned(self, plan: Plan, number: int, differs: Sequence[str]) -> PlannedJob:

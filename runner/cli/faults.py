@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from runner.cli.overrides import key_of
 from runner.cli.usage import VERBS, command
 from runner.errors import SpecError, unknown
-from runner.text import one_line
+from runner.text import count, one_line
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -191,3 +191,13 @@ def unreadable(override: str) -> str:
         return f"{override}: cannot be read; {WRITTEN}"
     example = f"'{key_of(override)}=\"^VIX\"'"
     return f"{override}: cannot be read; quote special characters twice, such as {example}"
+
+
+def of_jobs(numbers: Sequence[int], every: Sequence[Sequence[str]]) -> str:
+    """Which jobs of a sweep have a mistake, with the overrides that all of them have."""
+    own = [every[number] for number in numbers]
+    common = [word for word in own[0] if all(word in words for words in own)]
+    which = f"job {numbers[0]}"
+    if len(numbers) > 1:
+        which = f"{len(numbers):,} of {count(len(every), 'job')}"
+    return f"{which} ({' '.join(common)})" if common else which

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.cli.composition import Composer
 from runner.cli.overrides import key_of
-from runner.errors import SpecError
+from runner.errors import RunnerError, SpecError, listed
 from runner.experiment.spec import Data, build_data
-from runner.record.rundir import CHECKS
-from runner.sweeps.plan import Plan
+from runner.record.rundir import CHECKS, SWEEPS
+from runner.sweeps.plan import PLAN, Plan, find, locked, read
+from runner.text import count
 
 DIRECTORY = "hydra.run.dir"
 TABLE = "table."
@@ -71,6 +73,59 @@ def heat_of(given: str | None) -> tuple[str, str] | None:
     if not comma:
         raise SpecError(f"heat: given {given!r}; allowed: two keys, KEY1,KEY2")
     return down.strip(), across.strip()
+
+
+def to_resume(words: Sequence[str]) -> tuple[Plan, list[str]]:
+    """The sweep that the first word names, or else the only one to go on with; the other words.
+
+    Raises:
+        SpecError: there is no such sweep, or several, which are named, the newest first.
+    """
+    flags = [word for word in words if word.startswith("-")]
+    if flags:
+        raise SpecError(f"resume: given {' '.join(flags)}; allowed: a sweep, KEY=VALUE, --trust")
+    if words and "=" not in words[0]:
+        name, *rest = words
+        return find(name), rest
+    sweeps = _unfinished()
+    if len(sweeps) == 1:
+        return sweeps[0].plan, list(words)
+    if not sweeps:
+        raise SpecError(
+            f"resume: which sweep? None in {str(SWEEPS)!r} is unfinished; "
+            "allowed: its name or its directory"
+        )
+    raise SpecError(f"resume: which sweep? Unfinished, the newest first: {listed(sweeps)}")
+
+
+class Unfinished(NamedTuple):
+    """A sweep with jobs to do, and how many of its jobs are done."""
+
+    plan: Plan
+    done: int
+
+    def __str__(self) -> str:
+        jobs = count(self.plan.to_do(), "job")
+        return f"{self.plan.name} ({self.done:,} of {jobs} done)"
+
+
+def _unfinished() -> list[Unfinished]:
+    """The sweeps that lie here with jobs to do and that no process conducts, the newest first.
+
+    A job that failed for good is nothing to do.
+    """
+    known = sorted(SWEEPS.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
+    sweeps = []
+    for path in reversed(known):
+        with suppress(RunnerError), locked(path.parent):
+            plan = read(path.parent)
+            left = [job for job in plan.jobs if not plan.done(job)]
+            failures = [plan.failure(job) for job in left]
+            for_good = sum(failure is not None and failure.final for failure in failures)
+            done = len(plan.jobs) - len(left)
+            if done + for_good < plan.to_do():
+                sweeps.append(Unfinished(plan, done))
+    return sweeps
 
 
 def going_on(plan: Plan, composer: Composer, overrides: Sequence[str]) -> Plan:

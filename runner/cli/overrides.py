@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
+from runner.data.reading.usual import USUAL
 from runner.errors import SpecError
 from runner.experiment.settings import GROUPS
 from runner.sweeps.axes import Axis
@@ -159,6 +160,9 @@ def _mapping_of(key: str) -> str | None:
 def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[str]]:
     """The overrides with a + before new keys of open mappings, and these keys.
 
+    Keys that cannot have been meant for others are not among these: the columns that every table
+    may have, and those of a mapping that was empty.
+
     Args:
         config: composed without them.
 
@@ -180,7 +184,15 @@ def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[st
         result.append(f"{prefix}{word}")
     if mistakes:
         raise SpecError(mistakes)
-    return result, added
+    return result, [key for key in added if _may_surprise(key, config)]
+
+
+def _may_surprise(key: str, config: DictConfig) -> bool:
+    """Whether a new key stands beside others for which it may have been meant."""
+    mapping = str(_mapping_of(key))
+    if mapping == "data.columns":
+        return key.removeprefix(f"{mapping}.") not in USUAL
+    return bool(_names(mapping, config))
 
 
 def _keys_given(word: str) -> list[str]:

@@ -31,7 +31,7 @@ PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sourc
 
 
 def rerun(
-    run_id: str,
+    run: str,
     store: Store,
     own: Mapping[str, Any],
     directory: Path,
@@ -41,7 +41,7 @@ def rerun(
     """Repeat a run and report what differs; the exit code is 0 only where nothing does.
 
     Args:
-        run_id: of MLflow.
+        run: its id in MLflow, its directory, or the name of that beside the new run's.
         own: the spec of this command line, whose `allow` and PLACES are used.
         directory: of the new run.
         given: overrides of this command line; one of `data.` replaces what the logged spec says.
@@ -51,7 +51,9 @@ def rerun(
         RunnerError: the run is not there, or names code or files that it may not.
     """
     with TemporaryDirectory() as folder:
-        logged = tracking.fetch(store, run_id, Path(folder))
+        logged = _in_directory(run, directory.parent)
+        if logged is None:
+            logged = tracking.fetch(store, run, Path(folder))
         logged.read()  # what is wrong is said before anything is computed
         spec = _trusted(logged.spec, own, given)
         about = logged.about
@@ -63,9 +65,17 @@ def rerun(
         written = RunDirectory(directory)
         differences = _differences(logged, written)
         made_by = _made_by(logged, written)
-        again = tracking.log(directory, store, {"rerun": run_id})
-    terminal.show_rerun(run_id, again, directory, differences, made_by, form)
+        again = tracking.log(directory, store, {"rerun": run})
+    terminal.show_rerun(run, again, directory, differences, made_by, form)
     return 1 if differences else 0
+
+
+def _in_directory(run: str, runs: Path) -> RunDirectory | None:
+    """The run in the directory of this path, or of this name among the runs; None where none is."""
+    for place in (Path(run), runs / run):
+        if (place / "spec.yaml").is_file():
+            return RunDirectory(place)
+    return None
 
 
 def _trusted(

@@ -26,7 +26,7 @@ BELOW = (
 # verb -> what follows it, and what it does
 VERBS = {
     "resume": ("SWEEP", "continue a sweep that was interrupted"),
-    "rerun": ("RUN_ID", "repeat a run from its logged spec and compare the results"),
+    "rerun": ("RUN", "repeat a run from its logged spec and compare the results"),
     "sync": ("", "log to MLflow the run directories that it lacks"),
     "compare": ("[SWEEP]", "compare the jobs of a sweep; --table, --latex print a table"),
     "audit": ("[...]", "test every column of a spec for look-ahead, on all rows"),

@@ -216,11 +216,15 @@ OTHER_NAMES = {
     "petersen": "cluster",
     "dk": "driscoll_kraay",
 }  # of the literature and of other programs, in small letters
+TWO_WAYS = ("twoway", "two_way", "2way", "double", "double_cluster", "multiway", "cgm")
 
 
 def unknown_errors(name: str) -> str:
     """That this name is none of ERRORS, and which it is here where others call one so."""
     folded = name.casefold().replace("-", "_")
+    if folded in TWO_WAYS:
+        mend = "model=pooled model.cov=cluster model.clusters=[asset,date]"
+        return f"{name!r} is unknown; allowed: {listed(ERRORS)}; two ways of clustering are {mend}"
     if folded not in OTHER_NAMES:
         return unknown(name, ERRORS)
     return f"{name!r} is unknown; allowed: {listed(ERRORS)}; it is {OTHER_NAMES[folded]!r} here"

@@ -183,8 +183,8 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
     """
     if not RUN_ID.fullmatch(run_id):
         raise SpecError(
-            f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f; "
-            "`python -m runner sync` logs run directories and prints theirs"
+            f"rerun: given {run_id!r}; allowed: the directory of a run, or the id of a run, "
+            "32 digits and letters a to f"
         )
     with in_one_line(store, "nothing was run"), store.locked():
         artifacts = _artifacts_of(store, run_id)

@@ -120,7 +120,7 @@ def asset_table(
         return replace(table, unread=unread, asked=further)
     keys_are_given = chosen.get(usual.DATE) and chosen.get(usual.ASSET)
     if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
-        raise _no_values(files, chosen)
+        raise _no_values(files, chosen, may_be_price=columns.get("close", "") is not None)
     notes = [*files.notes, *_on_columns(chosen, changed)]
     return AssetTable(chosen, files.load, notes, changed, unread, further, as_written=True)
 
@@ -132,14 +132,17 @@ def _of_roles(files: Files) -> list[str]:
     return own if usual.find(usual.DATE, own) else files.names
 
 
-def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:
+def _no_values(files: Files, chosen: Mapping[str, str | None], may_be_price: bool) -> DataError:
     """The error on a table of assets in which nothing is known to be a price or a return."""
     others = [name for name in files.names if name not in chosen.values()]
     example = others[0] if len(others) == 1 else "NAME"
+    by_name = [name for name in others if usual.may_be_return(name)]
+    returns = by_name[0] if len(by_name) == 1 else example
     wide = "; data.form=wide where its columns are assets" if files.form.form else ""
+    price = f"a price (data.columns.close={example}) or " if may_be_price else ""
     return DataError(
-        f"data.columns: which column of {files.shown!r} is a price (data.columns.close={example}) "
-        f"or a decimal return (data.columns.ret={example})? It has {listed(files.names)}{wide}"
+        f"data.columns: which column of {files.shown!r} is {price}"
+        f"a return (data.columns.ret={returns})? It has {listed(files.names)}{wide}"
     )
 
 

@@ -100,6 +100,11 @@ def is_of_a_later_row(column: str) -> bool:
     return bool(LATER.search(column.casefold()))
 
 
+def may_be_return(column: str) -> bool:
+    """Whether a column by its name may have returns, such as fund_return; not those of later."""
+    return "ret" in letters(column) and not is_of_a_later_row(column)
+
+
 def is_field(column: str) -> bool:
     """Whether a column by its name is a price, a return or a volume, no asset."""
     return letters(column) in FIELDS
@@ -167,11 +172,12 @@ def resolved(
 def _take_return(
     chosen: dict[str, str | None], guessed: Sequence[str], free: Sequence[str]
 ) -> None:
-    """A return that the spec does not name, where the price is not given either.
+    """A return that the spec does not name, where the price is not given either or is null.
 
     CRSP's prc is no adjusted price: beside a return it is not read.
     """
-    if "close" not in guessed or "ret" in chosen:
+    has_price = chosen.get("close") is not None and "close" not in guessed
+    if has_price or "ret" in chosen:
         return
     returns = find("ret", free)
     if len(returns) != 1:

@@ -791,8 +791,21 @@ def test_names_that_are_not_usual_are_asked_for_in_one_line(tmp_path: Path) -> N
         write(tmp_path / "f.csv", "Datum;Fonds;Kurs\n31.12.2020;A;1,5\n29.01.2021;A;2,5\n")
     )
     assert line.startswith("data.columns: which columns of ")
-    assert "data.columns.asset=NAME data.columns.close=NAME" in line
-    assert "it has Datum, Fonds, Kurs" in line
+    needed = (
+        "the date (data.columns.date=Datum), the asset (data.columns.asset=Fonds), a price (data"
+    )
+    assert f"{needed}.columns.close=Kurs) or a return (data.columns.ret=Kurs)? It has Datum" in line
+    mended = "date: Datum, asset: Fonds, close: Kurs, volume: null"
+    words = [f"data.path={tmp_path / 'f.csv'}", f"data.columns={{{mended}}}"]
+    runner.compose("experiment=none", "data=file", "features=none", *words)
+
+
+def test_columns_of_a_panel_are_asked_for_by_names_that_may_be_meant(tmp_path: Path) -> None:
+    names = {"Date": "trade_dt", "Ticker": "secid", "AdjClose": "ret_1d"}
+    frame = long().rename(columns=names).assign(size=1.0)
+    line = refused(write(tmp_path / "f.csv", frame.to_csv(index=False)))
+    needed = "the date (data.columns.date=trade_dt), a price (data.columns.close=NAME) or a return"
+    assert f"are {needed} (data.columns.ret=ret_1d)? It has" in line
 
 
 def test_keys_among_the_columns_of_a_joined_table_are_said_where_they_belong(

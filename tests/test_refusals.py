@@ -170,7 +170,7 @@ CASES: dict[str, Bad] = {
     ),
     "two date columns": own(
         rows(PRICES).assign(date1=DAYS[0], date2=DAYS[0]).drop(columns="Date").to_csv(index=False),
-        "data.columns.date: column 'Date' is unknown; allowed: Ticker, Close, date1,",
+        "data.columns: which column of 'p.csv' is the date (data.columns.date=NAME)? It has Ticker,",
     ),
     "two usual date columns": own(
         rows(PRICES).assign(month="2020-01-31").rename(columns={"Date": "caldt"}).to_csv(),
@@ -199,7 +199,7 @@ CASES: dict[str, Bad] = {
     ),
     "wide read as long": own(
         wide(PRICES),
-        "data.columns: which column of 'p.csv' is a price (data.columns.close=NAME)",
+        "data.columns: which columns of 'p.csv' are the asset (data.columns.asset=NAME), a price",
         words=["data.form=long"],
         mend=["data.form=wide"],
     ),

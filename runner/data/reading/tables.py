@@ -118,9 +118,12 @@ def asset_table(
     if asset_alone_lacks and shapes.is_of_one_asset(files.names):
         table = _of_one_asset(files, chosen, changed)
         return replace(table, unread=unread, asked=further)
-    keys_are_given = chosen.get(usual.DATE) and chosen.get(usual.ASSET)
-    if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
-        raise _no_values(files, chosen, may_be_price=columns.get("close", "") is not None)
+    may_be_price = columns.get("close", "") is not None
+    question = usual.question(files.shown, files.names, chosen, may_be_price)
+    defaults = {usual.SNAPSHOT.get(name) for name in (usual.DATE, usual.ASSET)}
+    if question and wanted.difference(files.names) <= defaults:
+        wide = "; data.form=wide where its columns are assets" if files.form.form else ""
+        raise DataError(f"{question}{wide}")
     notes = [*files.notes, *_on_columns(chosen, changed)]
     return AssetTable(chosen, files.load, notes, changed, unread, further, as_written=True)
 
@@ -130,20 +133,6 @@ def _of_roles(files: Files) -> list[str]:
     folders = [name for name in files.parts[0].said if usual.find(usual.DATE, [name])]
     own = [name for name in files.names if name not in folders]
     return own if usual.find(usual.DATE, own) else files.names
-
-
-def _no_values(files: Files, chosen: Mapping[str, str | None], may_be_price: bool) -> DataError:
-    """The error on a table of assets in which nothing is known to be a price or a return."""
-    others = [name for name in files.names if name not in chosen.values()]
-    example = others[0] if len(others) == 1 else "NAME"
-    by_name = [name for name in others if usual.may_be_return(name)]
-    returns = by_name[0] if len(by_name) == 1 else example
-    wide = "; data.form=wide where its columns are assets" if files.form.form else ""
-    price = f"a price (data.columns.close={example}) or " if may_be_price else ""
-    return DataError(
-        f"data.columns: which column of {files.shown!r} is {price}"
-        f"a return (data.columns.ret={returns})? It has {listed(files.names)}{wide}"
-    )
 
 
 def _on_columns(chosen: Mapping[str, str | None], changed: Sequence[str]) -> list[str]:
@@ -221,9 +210,11 @@ def _of_wide(
     try:
         wide = _wide(files, date, table)
     except DataError as error:
-        if all(_mostly_numbers(table[name]) for name in table.column_names if name != date):
+        others = [name for name in table.column_names if name != date]
+        texts = [name for name in others if not _mostly_numbers(table[name])]
+        if not texts:
             raise
-        raise _neither(files, columns, error) from error
+        raise _neither(files, columns, error, texts) from error
     series = list(wide.cells)
     if usual.are_factors(series):
         raise _factors(files, wide)
@@ -247,8 +238,14 @@ def _of_wide(
     return _melted(files, date, wide, given_values)
 
 
-def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError) -> DataError:
-    """The error on a table whose columns are not those of the spec, and that is not wide either."""
+def _neither(
+    files: Files, columns: Mapping[str, str | None], as_wide: DataError, texts: Sequence[str]
+) -> DataError:
+    """The error on a table whose columns are not those of the spec, and that is not wide either.
+
+    Args:
+        texts: the columns that are no numbers, beside the dates.
+    """
     given = {}
     for name, column in columns.items():
         if column and column != usual.SNAPSHOT.get(name):
@@ -259,11 +256,9 @@ def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError
         lines = [f"{line} (read as wide: dates x assets)" for line in as_wide.mistakes]
         return DataError([*error.mistakes, *lines])
     reason = as_wide.mistakes[0].removeprefix(f"{files.where}: ")
-    return DataError(
-        f"data.columns: which columns of {files.shown!r} are assets, and which prices or returns? "
-        "data.columns.asset=NAME data.columns.close=NAME, or data.columns.ret=NAME; it has "
-        f"{listed(files.names)}. Read as wide (dates x assets): {reason}"
-    )
+    chosen, _ = usual.resolved(columns, files.names)
+    question = usual.question(files.shown, files.names, chosen, texts=texts)
+    return DataError(f"{question}. Read as wide (dates x assets): {reason}")
 
 
 def _mostly_numbers(column: pa.ChunkedArray) -> bool:

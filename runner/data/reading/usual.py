@@ -48,6 +48,12 @@ SNAPSHOT: Mapping[str, str] = {
     "volume": "Volume",
 }
 LATER = re.compile(r"lead|fwd|forward|next|ahead")
+# parts of names that may be meant where no usual name is there, in letters and digits alone
+MAY_BE = {
+    DATE: re.compile(r"dat|dt$|time|month|monat|period"),
+    "close": re.compile(r"close|price|prc|nav$"),
+    "ret": re.compile(r"ret|rendite"),
+}
 PAIR = re.compile(r"\('([^']*)', '([^']*)'\)")  # names of two levels, as pandas joins them
 UNNAMED = frozenset({"", "Unnamed: 0", "__index_level_0__"})  # an index as pandas writes it
 FACTORS = frozenset(
@@ -98,11 +104,6 @@ def date_parts(present: Sequence[str]) -> list[str]:
 def is_of_a_later_row(column: str) -> bool:
     """Whether a column by its name has the return of a later row, such as ret_lead1m."""
     return bool(LATER.search(column.casefold()))
-
-
-def may_be_return(column: str) -> bool:
-    """Whether a column by its name may have returns, such as fund_return; not those of later."""
-    return "ret" in letters(column) and not is_of_a_later_row(column)
 
 
 def is_field(column: str) -> bool:
@@ -197,3 +198,66 @@ def _which(name: str, candidates: Sequence[str]) -> str:
         return f"{setting}: column {first!r} is there {len(candidates)} times; allowed: once"
     remedy = f"{setting}={first!r} takes the first of them"
     return f"{setting}: the file has {listed(candidates)}; {remedy}"
+
+
+def question(
+    shown: str,
+    present: Sequence[str],
+    chosen: Mapping[str, str | None],
+    may_be_price: bool = True,
+    texts: Sequence[str] = (),
+) -> str:
+    """Which columns are what a table of assets needs and nobody named; empty where all are known.
+
+    Args:
+        shown: the file, for people.
+        present: its columns.
+        chosen: name here -> column; a default that is not there is not known, and nothing is asked
+            where date or asset are null.
+        may_be_price: whether the spec leaves open that there are prices.
+        texts: columns of texts, one of which may be the assets.
+    """
+    if not chosen.get(DATE) or not chosen.get(ASSET):
+        return ""
+    free = [column for column in present if column not in chosen.values()]
+    asked = []
+    if _is_open(DATE, chosen, present):
+        date = _example(DATE, free)
+        free = [column for column in free if column != date]
+        asked.append(f"the date (data.columns.date={_word(date)})")
+    if _is_open(ASSET, chosen, present):
+        names = [column for column in texts if column in free]
+        asset = names[0] if len(names) == 1 else "NAME"
+        free = [column for column in free if column != asset]
+        asked.append(f"the asset (data.columns.asset={_word(asset)})")
+    if chosen.get("close") is None and chosen.get("ret") is None:
+        price = f"a price (data.columns.close={_word(_example('close', free))}) or "
+        returns = f"a return (data.columns.ret={_word(_example('ret', free))})"
+        asked.append(f"{price}{returns}" if may_be_price else returns)
+    if not asked:
+        return ""
+    which = "which column" if len(asked) == 1 else "which columns"
+    verb = "is" if len(asked) == 1 else "are"
+    needed = ", ".join(asked)
+    return f"data.columns: {which} of {shown!r} {verb} {needed}? It has {listed(present)}"
+
+
+def _is_open(name: str, chosen: Mapping[str, str | None], present: Sequence[str]) -> bool:
+    """Whether the column is the default, which the file lacks."""
+    column = chosen.get(name)
+    return column == SNAPSHOT[name] and column not in present
+
+
+def _example(name: str, free: Sequence[str]) -> str:
+    """The only column that may be meant by its name, or that is left; else NAME."""
+    by_name = [column for column in free if MAY_BE[name].search(letters(column))]
+    by_name = [column for column in by_name if not is_of_a_later_row(column)]
+    for columns in (by_name, free):
+        if len(columns) == 1:
+            return columns[0]
+    return "NAME"
+
+
+def _word(column: str) -> str:
+    """A column as it is typed in an override, in quotes where it has more than letters."""
+    return column if re.fullmatch(r"\w+", column) else repr(column)

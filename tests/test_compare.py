@@ -201,6 +201,30 @@ def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
     assert any("best of 2 different scores" in line for line in found.words)
 
 
+@pytest.mark.parametrize(
+    ("of_all", "said"),
+    [
+        ([0.01, 0.005], "the R2 of job 0 is 0.01000 (oos/r2_all_assets)."),
+        (
+            [-0.01, -0.02],
+            "the R2 of job 0 is -0.01000 (oos/r2_all_assets); no job beats that mean.",
+        ),
+        ([-0.01, 0.005], "the R2 of job 0 is -0.01000 (oos/r2_all_assets)."),
+        ([0.31, 0.005], ""),
+    ],
+)
+def test_the_best_r2_stands_beside_that_against_the_mean_of_all_assets(
+    made: Made, of_all: list[float], said: str
+) -> None:
+    for at, value in enumerate([0.3, 0.2]):
+        metrics = {"oos/r2": value, "oos/r2_all_assets": of_all[at]}
+        made.job(spec_of(model__lags=at), metrics)
+    words = compared(made.plan()).words
+    better = "Against the training mean of all assets together, the better benchmark, "
+    lines = [line.removeprefix(better) for line in words if line.startswith(better)]
+    assert lines == ([said] if said else [])
+
+
 def test_r2_of_zero_but_for_rounding_share_a_rank_and_beat_nothing(made: Made) -> None:
     for at, value in enumerate([1.1e-16, 0.0, -2.2e-16, -0.1]):
         made.job(spec_of(model__lags=at), {"oos/r2": value})

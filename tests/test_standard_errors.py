@@ -11,8 +11,9 @@ import pytest
 from linearmodels.panel import PooledOLS
 from oracles import panel_of
 
+import runner
 from runner.analyses.estimates.by_asset import lags_of
-from runner.errors import UnknownNameError
+from runner.errors import SpecError, UnknownNameError
 from runner.estimators.clusters import positive
 from runner.estimators.settings import RegressionSettings
 from runner.estimators.standard_errors import (
@@ -250,3 +251,10 @@ def test_a_name_of_the_literature_leads_to_ours(name: str) -> None:
     ):
         check_errors(name)
     assert set(OTHER_NAMES.values()) <= set(ERRORS)
+
+
+def test_unknown_errors_beside_clusters_are_one_mistake() -> None:
+    with pytest.raises(SpecError) as caught:
+        runner.compose("model=pooled", "model.cov=two-way")
+    [line] = caught.value.mistakes
+    assert line.startswith("model.cov: 'two-way' is unknown")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from importlib import import_module
@@ -83,7 +83,7 @@ class Builder:
         if role != SOURCE_ROLE:
             every = {**defaults_of(target), **fitting}
             self.asked.extend(by_settings(every, kinds_of(target), role == "market"))
-        return construct(where, target, fitting, self.mistakes, role)
+        return construct(where, target, fitting, self.mistakes, role, problems)
 
     def _build_nested(self, where: str, target: Any, settings: dict[str, Any]) -> None:
         """Replace nested nodes by what they name, where the signature asks for such an object."""
@@ -201,11 +201,20 @@ def class_of(
 
 
 def construct(
-    where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str
+    where: str,
+    target: Any,
+    settings: dict[str, Any],
+    mistakes: list[str],
+    role: str,
+    wrong: Collection[str] = (),
 ) -> Any:
     """The target with the settings that fit it; None where it refuses them.
 
     It is tried beside other mistakes of the node, so that all are found in one go.
+
+    Args:
+        wrong: settings that are mistaken already, and at their defaults here: what conflicts with
+            these is not told.
     """
     if role in FUNCTIONS:
         return partial(target, **settings)
@@ -216,7 +225,9 @@ def construct(
             mistakes.append(f"{where}: {error}")
         return None
     except ValueError as error:
-        mistakes += [f"{where}.{line}" for line in str(error).splitlines()]
+        for line in str(error).splitlines():
+            if not any(f" {key}=" in line for key in wrong):
+                mistakes.append(f"{where}.{line}")
         return None
 
 

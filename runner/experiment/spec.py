@@ -300,7 +300,7 @@ def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
     for lines in problems.values():
         mistakes += lines
     fitting = {key: settings[key] for key in settings if key not in problems}
-    value = construct(where, target, fitting, mistakes, role="")
+    value = construct(where, target, fitting, mistakes, role="", wrong=problems)
     if mistakes:
         raise SpecError(mistakes)
     return value

@@ -144,7 +144,8 @@ class Framed:
             given = ", ".join(str(name) for name in list(long)[:6])
             raise DataError(
                 f"data: the DataFrame has no column {' and '.join(missing)} (it has {given}); "
-                "a row per date and asset: data.columns={date: NAME, asset: NAME, close: NAME}; "
+                "a row per date and asset: data.columns={date: NAME, asset: NAME, close: NAME} "
+                "(ret: NAME of returns); "
                 "dates x assets: data.values=close or data.values=ret"
             )
         return long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isnan, nan
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from runner.sweeps.comparison.ranked import Ranked
 
 MOST_NAMED = 8  # jobs listed by number
+OF_ALL = "oos/r2_all_assets"
 
 
 def caveats(comparison: Ranked) -> list[str]:
@@ -110,7 +112,28 @@ def best(comparison: Ranked) -> list[str]:
     sentences = [f"{'; '.join(parts)}."]
     if comparison.ranks_by_r2 and comparison.score.startswith(FORECAST) and values[0] <= 0.0:
         sentences.append(f"No job beats the {BENCHMARK}: no {comparison.score} is above zero.")
+    else:
+        sentences += _against_all(comparison)
     return sentences
+
+
+def _against_all(comparison: Ranked) -> list[str]:
+    """The best R2 against the mean of all assets, where that is the better benchmark.
+
+    The mean of each asset is noisy: pooled models beat it without any signal.
+    """
+    if comparison.score != "oos/r2":
+        return []
+    first = comparison.first_block[0]
+    every = [outcome.metrics.get(OF_ALL, nan) for outcome in comparison.first_block]
+    of_all = every[0]
+    if not of_all < first.metrics[comparison.score]:
+        return []
+    known = [r2 for r2 in every if not isnan(r2)]
+    none = "; no job beats that mean" if max(known) <= 0.0 else ""
+    better = f"the {BENCHMARK} of all assets together, the better benchmark"
+    whose = f"the R2 of job {first.job.number} is {number(of_all)}"
+    return [f"Against {better}, {whose} ({OF_ALL}){none}."]
 
 
 def _named(numbers: Sequence[str]) -> str:

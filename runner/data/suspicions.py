@@ -35,6 +35,7 @@ MOST_JUMPS = 5  # reported one by one, the largest first
 AHEAD = pd.Timedelta(days=2)  # from today on, where clocks of any zone are not yet
 SOME = 64  # rows that are looked at together
 FEW_ROWS = 20  # below which a series is not judged
+FIRST = 4  # rows of which most fields differ between assets
 # a series with so large a share of values of either sign, and less autocorrelation, is a return
 EACH_SIGN = 0.1
 MEMORY = 0.5
@@ -150,15 +151,13 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
     inputs: dict[str, np.ndarray] = {}
     for name in market.series.columns:
         inputs[str(name)] = market.series[name].to_numpy(dtype=float)
-    T = len(market.dates)
-    few = market.fields.at(np.arange(min(FEW_ROWS, T)))
-    for name in market.fields:
+    for name, column in market.fields.columns.items():
         if name in ("close", "ret") or len(market.assets) < 2:
             continue
         # a look at a few dates first, for most fields differ between assets
-        if not _same_for_all(few[name].to_numpy(dtype=float)):
+        if not _same_for_all(next(column.blocks(FIRST))):
             continue
-        series = _shared(market.fields.columns[name])
+        series = _shared(column)
         if series is not None:
             inputs.setdefault(name, series)
     return inputs
@@ -253,13 +252,16 @@ def _usual_moves(returns: Column, N: int) -> np.ndarray:
         return medians
     small = np.zeros(N, dtype=np.int64)
     known = np.zeros(N, dtype=np.int64)
+    has_moved = largest > 0.0
     for _, stretch in returns.stretches():
         position, values = stretch.cells()
         asset = position % N
-        sizes = np.abs(values)
+        moved = np.flatnonzero(has_moved[asset])
+        asset = asset[moved]
+        sizes = np.abs(values[moved])
         known += np.bincount(asset[np.isfinite(sizes)], minlength=N)
         small += np.bincount(asset[TIMES * sizes <= largest[asset]], minlength=N)
-    candidates = np.flatnonzero((largest > 0.0) & (2 * small >= known))
+    candidates = np.flatnonzero(has_moved & (2 * small >= known))
     medians[candidates] = median_sizes(returns, candidates)
     return medians
 

@@ -183,6 +183,7 @@ ENOUGH = 30  # rows from which on it is looked at
 COLUMNS = 4096  # looked at together
 VALUES = 250_000  # looked at together, which bounds the memory that it takes
 SAMPLED = 100  # rows of a first look at all columns together
+GLANCE = 16  # values in which most columns have many distinct ones
 
 
 def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
@@ -271,11 +272,12 @@ class FirstValues:
 
     def few(self) -> np.ndarray:
         """Columns with enough rows and few distinct values among these."""
-        few = np.zeros(len(self.rows), dtype=bool)
-        for start in range(0, len(few), COLUMNS):
-            some = slice(start, start + COLUMNS)
-            few[some] = _distinct_of_each(self.cells[:, some]) < FEW
-        return np.flatnonzero((self.rows >= ENOUGH) & few)
+        few = np.flatnonzero(self.rows >= ENOUGH)
+        for values in (self.cells[:GLANCE], self.cells):
+            parts = [few[start : start + COLUMNS] for start in range(0, len(few), COLUMNS)]
+            distinct = [_distinct_of_each(values[:, part]) for part in parts]
+            few = few[np.concatenate([*distinct, []]) < FEW]
+        return few
 
 
 def _many_in_a_sample(values: np.ndarray, use: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ def median_sizes(column: Column, assets: np.ndarray) -> np.ndarray:
         assets: their positions, which increase.
     """
     medians = np.full(len(assets), np.nan)
-    before = np.cumsum(column.counts().of_assets[assets])
+    before = np.cumsum(column.rows_of_assets(slice(None))[assets])
     part = before // ROWS
     for number in np.unique(part):
         some = np.flatnonzero(part == number)

@@ -289,8 +289,8 @@ def _forecast_fold(
     except DataError as error:
         lines = [f"{where}: {mistake}" for mistake in error.mistakes]
         raise DataError(lines) from error
-    usable = panel.at(fold.test).valid
-    position, asset = np.nonzero(usable & np.isfinite(forecasts))
+    tested = panel.at(fold.test)
+    position, asset = np.nonzero(tested.valid & np.isfinite(forecasts))
     row = fold.test[position]
     if not len(row):
         raise DataError(f"{where}: no test row can be forecast")
@@ -302,7 +302,7 @@ def _forecast_fold(
         "date": row,
         "asset": asset,
         "path": path,
-        "y": panel.scored_at(row, asset),
+        "y": tested.scored_at(position, asset),
         "prediction": forecasts[position, asset],
         "benchmark": means.of(fold.train)[asset],
     }

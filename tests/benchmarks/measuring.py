@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,17 +43,22 @@ class Used:
 
 
 def measured(
-    command: list[str], folder: Path, most_gigabytes: float = 0, most_seconds: int = 0
+    command: list[str],
+    folder: Path,
+    most_gigabytes: float = 0,
+    most_seconds: int = 0,
+    variables: Mapping[str, str] = {},
 ) -> Used:
     """Run a command in a folder, within so much address space and CPU where they are not 0.
 
+    Environment variables are set for it beside those of this process.
     A process inherits the peak of the one that starts it: the caller has to be small.
     """
     import time
 
     bounds = [str(int(most_gigabytes * 1e9)), str(most_seconds)]
     words = [sys.executable, "-c", START, *bounds, *command]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), **variables}
     start = time.perf_counter()
     with (folder / "printed").open("w+b") as out, (folder / "errors").open("w+b") as errors:
         process = subprocess.Popen(words, cwd=folder, env=env, stdout=out, stderr=errors)

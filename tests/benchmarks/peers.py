@@ -6,6 +6,7 @@ FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...;
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
 a pooled regression with errors clustered by name and month, and a ridge over all rows refitted every year on all
 months before, judged out of sample. "command" is our whole command line; "Python" the same through `runner.panel`.
+BLAS has one thread on every side, as it has in our runs: threads that wait for each other take CPU seconds too.
 CPU seconds of all threads, of which "beyond" those of the default run (our command) or of imports and a first call on
 a tiny file (the others), and the largest resident size. Answers of each are compared to ours: estimates in units of their standard errors, errors and
 scores as a share. A peer that needs more memory or time than it is given says so.
@@ -29,6 +30,7 @@ from measuring import Used, measured
 LAGS = 4
 FIRST, TEST = 240, 12  # months before the first forecast, and between refits
 PENALTY = 1.0
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 SAME = 1e-6  # largest gap of answers
 TINY = 2_000  # names of the file on which each side runs once before the clock starts
 FAMA_MACBETH, POOLED, REFITS = "Fama-MacBeth", "pooled, two-way clusters", "refits"
@@ -287,7 +289,7 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int) -> 
             if peer.task != task:
                 continue
             words = [sys.executable, __file__, "child", peer.function, path, tiny]
-            found = measured(words, folder, memory, seconds)
+            found = measured(words, folder, memory, seconds, ONE_BLAS_THREAD)
             row(task, peer.name, *cells(found, own, command, ours))
 
 

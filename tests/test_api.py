@@ -96,6 +96,15 @@ def test_a_long_frame_gives_the_numbers_of_the_same_file(tmp_path: Path) -> None
     pd.testing.assert_frame_equal(of_frame.coefficients, of_file.coefficients)
 
 
+def test_date_and_asset_of_a_frame_need_no_setting_beside_the_others() -> None:
+    frame = long_frame()
+    spec = ("features=none", "+features.size=size", "target=forward_return", "validation=none")
+    expected = runner.run(*spec, data=frame)
+    renamed = frame.rename(columns={"close": "px"})
+    of_renamed = runner.run(*spec, "data.columns.close=px", data=renamed)
+    pd.testing.assert_frame_equal(of_renamed.coefficients, expected.coefficients)
+
+
 def test_a_wide_frame_must_say_what_its_values_are() -> None:
     wide = wide_returns()
     spec = ("features=lagged_returns", "target=same_period_return", "validation=none")

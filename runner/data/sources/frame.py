@@ -184,12 +184,13 @@ class Framed:
         )
 
     def _columns(self, long: pd.DataFrame) -> dict[str, str]:
-        """Name here -> column."""
+        """Name here -> column; date and asset have these names where no others are given."""
         import pandas as pd
 
         given = self.settings.columns
         if given:
-            return {name: column for name, column in given.items() if column is not None}
+            with_keys = {key: key for key in KEYS} | dict(given)
+            return {name: column for name, column in with_keys.items() if column is not None}
         groups = set(self.settings.groups.values())
         columns = {key: key for key in KEYS}
         for name, kind in long.dtypes.items():

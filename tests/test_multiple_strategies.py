@@ -200,6 +200,27 @@ def test_losses_are_of_the_cells_that_all_forecast() -> None:
     assert len(losses({"a": a, "held": held}).ours) == 9  # the hold-out is left alone
 
 
+@pytest.mark.parametrize("noise", [0.5, 0.0])
+def test_losses_are_beside_the_better_of_the_mean_of_each_asset_and_their_average(
+    noise: float,
+) -> None:
+    """Noisy means of assets lose to their average, which a pooled constant then does not beat."""
+    rng = np.random.default_rng(7)
+    table = forecasts(0)
+    own = dict(zip("xyz", rng.normal(size=3), strict=True))
+    means = table["asset"].map(own).astype(float)
+    table["benchmark"] = noise * means if noise else means
+    table["y"] += 0.0 if noise else 3.0 * means
+    average = table.groupby("date")["benchmark"].transform("mean")
+    table["prediction"] = average
+    found = losses({"a": table})
+    benchmark = average if noise else table["benchmark"]
+    expected = ((table["y"] - benchmark) ** 2).groupby(table["date"]).mean()
+    np.testing.assert_allclose(found.benchmark["a"], expected, rtol=REL)
+    if noise:
+        np.testing.assert_allclose(found.benchmark["a"], found.ours["a"], rtol=REL)
+
+
 def test_jobs_whose_forecasts_cannot_be_compared() -> None:
     other = forecasts(1).assign(y=0.0)
     twice = pd.concat([forecasts(2), forecasts(2)])

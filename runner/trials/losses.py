@@ -154,7 +154,9 @@ class Losses(NamedTuple):
     """Mean squared errors over the assets of each date.
 
     Attributes:
-        ours, benchmark: frames (dates, jobs), of the forecasts and of their benchmarks.
+        ours, benchmark: frames (dates, jobs), of the forecasts and of their benchmarks: the
+            training mean of each asset, or the average of these over the assets of a date where
+            that is better. Pooled forecasts beat the noisy mean of each asset without any signal.
         left_out: jobs left out, with the reason.
     """
 
@@ -202,10 +204,18 @@ def losses_of(predictions: Mapping[str, Predictions]) -> Losses:
         cells = _cells(predictions[name]).reindex(common)
         y = cells["y"]
         ours[name] = _mean_squares(y - cells["prediction"], date)
-        benchmark[name] = _mean_squares(y - cells["benchmark"], date)
+        benchmark[name] = _benchmark(cells, date)
     of_ours = pd.DataFrame(ours, index=dates)
     of_benchmark = pd.DataFrame(benchmark, index=dates)
     return Losses(of_ours, of_benchmark, left_out)
+
+
+def _benchmark(cells: pd.DataFrame, date: np.ndarray) -> np.ndarray:
+    """Mean squared errors of the dates, of the better of the benchmark and its average by date."""
+    own = _mean_squares(cells["y"] - cells["benchmark"], date)
+    average = cells["benchmark"].groupby(date).transform("mean")
+    of_all = _mean_squares(cells["y"] - average, date)
+    return of_all if of_all.mean() < own.mean() else own
 
 
 def _cells(read: Predictions) -> pd.DataFrame:

@@ -222,35 +222,38 @@ class RaggedPool(NamedTuple):
             for first in range(0, part.shape[0], size):
                 last = min(first + size, part.shape[0])
                 held = slice(starts[first], starts[last])
-                used = held.start + np.flatnonzero(part.valid[held])
-                if len(used):
-                    yield self._block(slice(start + first, start + last), part, first, used)
+                if part.valid[held].any():
+                    yield self._block(slice(start + first, start + last), part, first, held)
 
-    def _block(self, dates: slice, part: Ragged, first: int, used: np.ndarray) -> Block:
-        """The rows at these positions of a part, whose `first` date is that of the block."""
+    def _block(self, dates: slice, part: Ragged, first: int, held: slice) -> Block:
+        """These rows of a part, whose `first` date is that of the block."""
         listings = part.listings
-        assets, column = _distinct(listings.column[used], self.shape[1])
-        row = listings.row[used].astype(np.intp) - first
+        assets, column = _distinct(listings.column[held], self.shape[1])
+        row = listings.row[held].astype(np.intp) - first
         k = len(self.b) - self.member.shape[1]  # terms before the dummies
         constants = k - len(self.columns)  # 1 with a constant, else 0
         B = dates.stop - dates.start
         terms = len(self.b)
         A = len(assets)
-        z = np.zeros((B, terms, A))
-        flat = z.ravel()
-        place = row * (terms * A) + column  # of the first term of each row
-        for j in range(constants):
-            flat[place + j * A] = 1.0
-        for j, regressor in enumerate(self.columns, start=constants):
-            flat[place + j * A] = part.X[:, regressor][used]
-        for j, of_assets in enumerate(self.member.T, start=k):
-            flat[place + j * A] = of_assets[listings.column[used]]
-        y = np.zeros((B, A))
-        y.ravel()[row * A + column] = part.y[used]
-        u = y - self.b @ z
+        place = row * A + column
+        unused = place[~part.valid[held]]
+        lines = np.zeros((terms, B * A))  # of a term each, whose numbers lie together
+        lines[:constants, place] = 1.0
+        for line, regressor in zip(lines[constants:k], self.columns, strict=True):
+            line[place] = part.X[held, regressor]
+        for line, of_assets in zip(lines[k:], self.member.T, strict=True):
+            line[place] = of_assets[listings.column[held]]
+        lines[:, unused] = 0.0
+        z = lines.reshape(terms, B, A).swapaxes(0, 1)
+        y = np.zeros(B * A)
+        y[place] = part.y[held]
+        y[unused] = 0.0
+        u = y.reshape(B, A) - self.b @ z
         if part.weights is not None:
-            root = np.zeros((B, A))
-            root.ravel()[row * A + column] = np.sqrt(part.weights[used])
+            root = np.zeros(B * A)
+            root[place] = np.sqrt(part.weights[held])
+            root[unused] = 0.0
+            root = root.reshape(B, A)
             z *= root[:, None]
             u *= root
         return Block(dates, assets, z, u)

@@ -210,9 +210,11 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
     )
     market_on_disk = market.fields.folder
     if market_on_disk is None:
-        return build_panel(
+        panel = build_panel(
             market, recipe.features, recipe.target, recipe.steps, recipe.weights, recipe.allow_loss
         )
+        market.fields.rest()
+        return panel
     _refuse_changing_labels(experiment, market)
     _refuse_too_large(experiment, market, recipe)
     # files of an earlier run are those of the same code, a feature of a user's own included

@@ -6,7 +6,7 @@ All dates are computed together. Values (n,) come with the number of their `date
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -184,44 +184,47 @@ def _deviations(values: np.ndarray, by_date: Dates) -> Deviations:
     return Deviations(away, squares, ~rounding_alone(spread, size, COMPUTED, quotients))
 
 
-def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Correlation (..., dates) of x (..., n) and y (n,) over the assets of each date.
+def correlations(
+    x: np.ndarray | Sequence[np.ndarray], y: np.ndarray, date: np.ndarray, dates: int
+) -> np.ndarray:
+    """Correlation of x (n,) and y (n,) over the assets of each date (dates,), of m x (m, dates).
 
     NaN on dates with fewer than three assets, or on which one of the two does not vary.
     """
     return _by_stretch(_correlations, x, y, date, dates)
 
 
-def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Spearman's correlation (..., dates) of x (..., n) and y (n,) over the assets of each date.
-
-    NaN as `correlations`.
-    """
+def rank_correlations(
+    x: np.ndarray | Sequence[np.ndarray], y: np.ndarray, date: np.ndarray, dates: int
+) -> np.ndarray:
+    """Spearman's correlation of x and y over the assets of each date; all as `correlations`."""
     return _by_stretch(_rank_correlations, x, y, date, dates)
 
 
 def _by_stretch(
-    correlate: Callable[[np.ndarray, np.ndarray, Dates], np.ndarray],
-    x: np.ndarray,
+    correlate: Callable[[Sequence[np.ndarray], np.ndarray, Dates], np.ndarray],
+    x: np.ndarray | Sequence[np.ndarray],
     y: np.ndarray,
     date: np.ndarray,
     dates: int,
 ) -> np.ndarray:
-    """What `correlate` gives of each x and date (..., dates), called with some dates at a time."""
-    several = x.reshape(-1, len(y))
+    """What `correlate` gives of each x and date, called with some dates at a time."""
+    alone = isinstance(x, np.ndarray) and x.ndim == 1
+    several = list(np.atleast_2d(x)) if isinstance(x, np.ndarray) else list(x)
     correlation = np.full((len(several), dates), NAN)
     if len(y):
         by_date = Dates.of(date)
-        several = several[:, by_date.order]
+        several = [values[by_date.order] for values in several]
         y = y[by_date.order]
         date = date[by_date.order]
         for rows in by_date.stretches():
             some = Dates.of(date[rows])
-            correlation[:, some.number] = correlate(several[:, rows], y[rows], some)
-    return correlation.reshape(*x.shape[:-1], dates)
+            parts = [values[rows] for values in several]
+            correlation[:, some.number] = correlate(parts, y[rows], some)
+    return correlation[0] if alone else correlation
 
 
-def _correlations(xs: np.ndarray, y: np.ndarray, by_date: Dates) -> np.ndarray:
+def _correlations(xs: Sequence[np.ndarray], y: np.ndarray, by_date: Dates) -> np.ndarray:
     """Correlations (m, D) of each x and y, all in order of date."""
     of_y = _deviations(y, by_date)
     correlation = np.full((len(xs), len(by_date.rows)), NAN)
@@ -235,11 +238,11 @@ def _correlations(xs: np.ndarray, y: np.ndarray, by_date: Dates) -> np.ndarray:
     return correlation
 
 
-def _rank_correlations(xs: np.ndarray, y: np.ndarray, by_date: Dates) -> np.ndarray:
+def _rank_correlations(xs: Sequence[np.ndarray], y: np.ndarray, by_date: Dates) -> np.ndarray:
     """Rank correlations (m, D) of each x and y, all in order of date."""
     # asked of the values: ranks of rounding noise would vary
     vary = [_deviations(values, by_date).vary for values in (*xs, y)]
-    x_ranks = np.array([_ranks(x, by_date) for x in xs])
+    x_ranks = [_ranks(x, by_date) for x in xs]
     correlation = _correlations(x_ranks, _ranks(y, by_date), by_date)
     correlation[~(np.array(vary[:-1]) & vary[-1])] = NAN
     return correlation

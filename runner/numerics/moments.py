@@ -19,6 +19,7 @@ from runner.numerics.compiled import moments as kernel
 from runner.numerics.compiled import rule
 
 BLOCK = 64  # dates at a time
+STRETCH = 4 * BLOCK  # dates after which memory is given back
 HALVED = 512  # dates from which on two halves are summed side by side
 FULL = (
     0.5  # share of the cells in use, below which only assets with a cell in a block are looked at
@@ -26,16 +27,27 @@ FULL = (
 # Cells of all, and of a unit, whose mean is the shift; any point near the data will do.
 SAMPLE = 2000
 FEW = 8
+PARTS = 16  # in which the cells are taken: they lie all over the panel
 
 
-def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, per: str | None = None) -> np.ndarray:
+def shift_of(
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    per: str | None = None,
+    rest: Callable[[], None] | None = None,
+) -> np.ndarray:
     """A rough centre of the used cells of X (T, N, K) and y (T, N): the mean of a sample of them.
 
     Any point near the data does. One for all (1, 1, K + 1); with `per` "asset" one per asset
-    (1, N, K + 1), with "date" one per date (T, 1, K + 1).
+    (1, N, K + 1), with "date" one per date (T, 1, K + 1). `rest` as of `moments`.
     """
     t, i = _sampled(use)
-    x_sample = X[t, i]
+    x_sample = np.empty((len(t), X.shape[2]))
+    for some in np.array_split(np.arange(len(t)), PARTS):
+        x_sample[some] = X[t[some], i[some]]
+        if rest is not None:
+            rest()
     y_sample = y[t, i]
     x_mean = x_sample.mean(axis=0)
     y_mean = y_sample.mean()
@@ -46,11 +58,12 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, per: str | None = No
     axis = 0 if per == "asset" else 1  # averaged over dates, or over assets
     length = use.shape[axis]
     few = evenly(length, FEW)
-    x = X.take(few, axis)
-    target = y.take(few, axis)
+    at = few if per == "asset" else (slice(None), few)
+    x = X[at]  # `take` would copy all of X where it is a part of an array
+    target = y[at]
     target = target[:, :, None]
     Z = np.concatenate([x, target], axis=2)
-    known = use.take(few, axis)
+    known = use[at]
     known = known[:, :, None]
     count = known.sum(axis=axis, keepdims=True)
     values = np.where(known, Z, 0.0)
@@ -99,6 +112,7 @@ def moments(
     by_date: bool,
     weights: np.ndarray | None = None,
     whole: int = 0,
+    rest: Callable[[], None] | None = None,
 ) -> np.ndarray:
     """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in use, weighted.
 
@@ -111,8 +125,9 @@ def moments(
         by_date: whether of dates.
         weights: (T, N), None where all count the same.
         whole: cells of the panel that these are a part of, by which it is decided whether
-            `runner.numerics.compiled` sums
-            them.
+            `runner.numerics.compiled` sums them.
+        rest: gives memory of the arrays back; called between stretches of dates, if they are by
+            date.
     """
     add = _sums(max(y.size, whole))
     few_cells = np.count_nonzero(use) < FULL * use.size
@@ -127,10 +142,18 @@ def moments(
             return _of_listed(add, x, target, used, point, by_date, w)
         return add(x, target, used, point, by_date, w)
 
-    parts = halves(len(y), of_rows)
+    def of_stretches(half: slice) -> np.ndarray:
+        of_dates = []
+        for start in range(half.start, half.stop, STRETCH):
+            stop = min(start + STRETCH, half.stop)
+            of_dates.append(of_rows(slice(start, stop)))
+            if rest is not None:
+                rest()
+        return np.concatenate(of_dates)
+
     if by_date:
-        return np.concatenate(parts)
-    return np.asarray(sum(parts))
+        return np.concatenate(halves(len(y), of_stretches))
+    return np.asarray(sum(halves(len(y), of_rows)))
 
 
 def of_block(

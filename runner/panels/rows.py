@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError, listed
+from runner.panels.numbers.cells import Cube, InMemory, rest
 from runner.panels.numbers.joining import with_lone
 from runner.panels.panel import Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
 
-BITS = 64  # dates at a time: whole bytes of bits
+BITS = 64  # dates at a time: whole bytes of bits, and little of a large panel
 DIGITS = 12  # of a digest, enough to tell panels apart
 
 
@@ -97,9 +98,9 @@ def rows_of(
     used = [name for name in whole.names if name in features]
     own = 0
     lacking = dict.fromkeys(others, 0)
-    for _, stretch in whole.cells.stretches():
+    for stretch, kept in _stretches(whole):
         held = stretch if used else with_lone(stretch)
-        part = replace(whole, cells=held)
+        part = replace(whole, cells=held, kept=kept)
         of_model = known(part, used)
         own += int(np.count_nonzero(of_model))
         only_own = of_model & ~held.valid  # another feature is unknown there
@@ -119,6 +120,21 @@ def rows_of(
         panel = whole.of(used, weights)
     _refuse_empty(panel)
     return panel, rows
+
+
+def _stretches(whole: Panel) -> Iterator[tuple[InMemory, np.ndarray | None]]:
+    """The cells and `kept` of the panel: of every cell, or in files, some dates after the other."""
+    cells = whole.cells
+    if not isinstance(cells, Cube):
+        for _, stretch in cells.stretches():
+            yield stretch, whole.kept
+        return
+    T, _ = cells.shape
+    for first in range(0, T, BITS):
+        rows = slice(first, min(first + BITS, T))
+        kept = None if whole.kept is None else whole.kept[rows]
+        yield cells.at(np.arange(rows.start, rows.stop)), kept
+        rest(cells)
 
 
 def known(panel: Panel, names: Sequence[str]) -> np.ndarray:

@@ -15,6 +15,7 @@ from runner.panels.numbers.cells import Cells, rest
 
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
+PAIRS = 16  # of segments that are summed at a time
 MOST_COLUMNS = 16  # of a panel that is summed whole, whichever regressors are asked for first
 
 
@@ -219,11 +220,14 @@ def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
         pairs = len(levels[-1]) // 2
         segments = levels[-1][: 2 * pairs]
         level = sums[start : start + pairs]
-        np.add(segments[::2], segments[1::2], out=level)
-        let_go(levels[-1])
+        for first in range(0, pairs, PAIRS):
+            part = slice(2 * first, 2 * (first + PAIRS))
+            some = segments[part]
+            np.add(some[::2], some[1::2], out=level[first : first + PAIRS])
+            let_go(levels[-1])
+            let_go(sums)
         levels.append(level)
         start += pairs
-    let_go(sums)
     return Sums(tuple(levels), point)
 
 

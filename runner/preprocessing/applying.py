@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.compute.pages import large_copy
+from runner.compute.pages import large_copy, let_go
 from runner.errors import DataError
 from runner.preprocessing.cross_moments import adjacent
 from runner.preprocessing.labelled import Labelled
@@ -91,11 +92,9 @@ class Cubes:
 
     def blocks(self, by_date: bool) -> Iterator[Block]:
         """All of it, or some dates after the other."""
-        T, N, K = self.X.shape
-        size = max(CELLS // max(N * K, 1), 1) if by_date else max(T, 1)
-        for first in range(0, max(T, 1), size):
-            rows = slice(first, first + size)
+        for rows in _stretches(self.X) if by_date else [slice(None)]:
             yield Block(self.X[rows], self.keep[rows], self.labels.at(rows))
+            let_go(self.X)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +141,78 @@ class Rows:
             self.keep[start:stop] = keep[cell]
 
 
+@dataclass(frozen=True)
+class Task:
+    """A step on some columns, and the account of what it has done so far.
+
+    Attributes:
+        where: setting of the step, for errors; title: its name in the account.
+        columns: positions of what it changes among the columns of these names.
+        account: (what, reason) -> cells.
+    """
+
+    step: Step
+    where: str
+    title: str
+    columns: list[int]
+    names: list[str]
+    account: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def do(self, block: Block) -> None:
+        """Change the columns of a block in place.
+
+        Raises:
+            DataError: what the step cannot do with it.
+        """
+        batches = [self.columns]
+        if self.step.traits.by_column:
+            batches = [[k] for k in self.columns]
+        try:
+            for batch in batches:
+                self._do(block, batch)
+        except DataError as error:
+            raise DataError([f"{self.where}.{line}" for line in error.mistakes]) from error
+
+    def _do(self, block: Block, columns: list[int]) -> None:
+        """The same of some of the columns; of many dates some at a time are read and written."""
+        step = self.step
+        before = block.X[:, :, adjacent(columns)]
+        dates = [slice(None)]
+        if step.traits.by_column:
+            dates = _stretches(block.X)
+            before = _copied(before, dates)
+        result = _stepped(step, block, before, self.names)
+        for rows in dates:
+            part = block.X[rows]
+            keep = block.keep[rows]
+            of_dates = result.of(rows) if isinstance(result, LeftOut) else result[rows]
+            lines = _taken(step, self.title, of_dates, part, columns, self.names, keep)
+            for what, reason, cells in lines:
+                self.account[what, reason] += cells
+            if len(dates) > 1:
+                let_go(block.X)
+
+    def lines(self) -> list[tuple[str, str, int]]:
+        """What it changed and left out: (what, reason, cells)."""
+        return [(what, reason, cells) for (what, reason), cells in self.account.items() if cells]
+
+
+def _stretches(X: np.ndarray) -> list[slice]:
+    """All dates of X (T, N, K), some of them at a time."""
+    T, N, K = X.shape
+    size = max(CELLS // max(N * K, 1), 1)
+    return [slice(first, first + size) for first in range(0, max(T, 1), size)]
+
+
+def _copied(column: np.ndarray, dates: Sequence[slice]) -> np.ndarray:
+    """A copy of a column (T, N, 1), made some dates at a time: it lies all over a large array."""
+    copy = np.empty(column.shape)
+    for rows in dates:
+        copy[rows] = column[rows]
+        let_go(column)
+    return copy
+
+
 def apply(
     steps: Sequence[Step],
     X: np.ndarray,
@@ -180,27 +251,29 @@ def applied(
     Raises:
         DataError: a step that the data cannot give.
     """
-    account: list[tuple[str, str, int]] = []
-    back: list[str] = []
+    tasks = []
     for number, step in enumerate(steps):
-        title = _title(steps, number)
         on = names if step.on is None else step.on
         chosen = [k for k, name in enumerate(names) if name in on]
-        batches = [chosen]
-        if step.traits.by_column:
-            batches = [[k] for k in chosen]
-        try:
-            for batch in batches:
-                account += _done(step, title, columns, batch, names)
-            if step.on is not None and TARGET in step.on:
-                y = large_copy(y)
-                account += _done(step, title, columns.of(y), [0], [TARGET])
-                if step.traits.back:
-                    back.append(step.traits.back)
-        except DataError as error:
-            raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
-    changed = [line for line in account if line[2]]
-    return Applied(columns.X, y, columns.keep, tuple(reversed(back)), changed)
+        where = f"preprocess[{number}]"
+        tasks.append(Task(step, where, _title(steps, number), chosen, names))
+    for by_date, following in groupby(tasks, key=lambda task: task.step.traits.by_date):
+        stage = list(following)
+        for block in columns.blocks(by_date):
+            for task in stage:
+                task.do(block)
+    back: list[str] = []
+    for task in tasks:
+        step = task.step
+        if step.on is not None and TARGET in step.on:
+            y = large_copy(y)
+            of_target = replace(task, columns=[0], names=[TARGET])
+            for block in columns.of(y).blocks(step.traits.by_date):
+                of_target.do(block)
+            if step.traits.back:
+                back.append(step.traits.back)
+    account = [line for task in tasks for line in task.lines()]
+    return Applied(columns.X, y, columns.keep, tuple(reversed(back)), account)
 
 
 def _title(steps: Sequence[Step], number: int) -> str:
@@ -208,21 +281,6 @@ def _title(steps: Sequence[Step], number: int) -> str:
     name = steps[number].name
     alike = sum(step.name == name for step in steps)
     return name if alike == 1 else f"{name} (step {number + 1})"
-
-
-def _done(
-    step: Step, title: str, columns: Cubes | Rows, chosen: list[int], names: list[str]
-) -> list[tuple[str, str, int]]:
-    """The account of a step on these columns, which it changes in place.
-
-    Some dates are taken at a time where the step looks at each by itself.
-    """
-    total = Counter[tuple[str, str]]()
-    for block in columns.blocks(step.traits.by_date):
-        result = _stepped(step, block.X, chosen, names, block.labels)
-        for what, reason, cells in _taken(step, title, result, block.X, chosen, names, block.keep):
-            total[what, reason] += cells
-    return [(what, reason, cells) for (what, reason), cells in total.items()]
 
 
 def _taken(
@@ -256,14 +314,11 @@ def _taken(
     return account
 
 
-def _stepped(
-    step: Step, X: np.ndarray, columns: list[int], names: list[str], labels: Labelled
-) -> Any:
-    """These columns of X after the step, or the cells that it leaves out.
+def _stepped(step: Step, block: Block, before: np.ndarray, names: list[str]) -> Any:
+    """These columns (t, n, J) of a block after the step, or the cells that it leaves out.
 
     Infinite cells stay as they are: the step sees them as missing.
     """
-    before = X[:, :, adjacent(columns)]
     infinite = np.isinf(before)
     any_infinite = bool(infinite.any())
     writes = step.traits.writes
@@ -274,7 +329,8 @@ def _stepped(
         given = before.copy()
     if not writes:
         given = _read_only(given)
-    others = {name: _read_only(X[:, :, k]) for k, name in enumerate(names)}
+    labels = block.labels
+    others = {name: _read_only(block.X[:, :, k]) for k, name in enumerate(names)}
     after = _result(step, Cross(given, others, labels.groups, labels.by_date))
     untouched = not writes and not any_infinite
     if isinstance(after, LeftOut) or untouched:

@@ -173,6 +173,10 @@ class LeftOut(NamedTuple):
     cells: np.ndarray
     reason: str
 
+    def of(self, rows: slice) -> LeftOut:
+        """Those of these dates."""
+        return self._replace(cells=self.cells[rows])
+
 
 @declares(by_date=True, writes=False)
 def universe(

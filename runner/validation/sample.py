@@ -103,7 +103,7 @@ class Sample:
         """Correlations over the assets of each date."""
         if self.given is not None:
             return self.given
-        forecasts = np.array([self.forecast, self.benchmark])
+        forecasts = [self.forecast, self.benchmark]
         return CrossSections(
             correlations(forecasts, self.y, self.date, self.dates),
             rank_correlations(forecasts, self.y, self.date, self.dates),

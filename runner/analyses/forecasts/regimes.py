@@ -57,6 +57,7 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     names = _names(thresholds)
     n_regimes = len(names)
     regime = _regimes(_values(study, by, predictions), thresholds)
+    study.market.fields.rest()
     # the columns that scores are made of, as a part of each is copied
     predictions = predictions[[name for name in SCORED if name in predictions]]
     horizon = study.panel.horizon

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from runner.compute.pages import LARGE, let_go
 from runner.numerics.moments import moments, products_summed, shift_of
 from runner.numerics.variation import few_values
 from runner.panels.numbers.selections import (
@@ -197,7 +198,14 @@ class Cube:
         """The numbers of the cells at dates t and assets i."""
         cells = (t, i)
         weights = selected(self.weights, cells)
-        return Taken(t, i, self.y[cells], self.X[cells], weights, selected(self.raw, cells))
+        X = np.empty((len(t), self.features))
+        # those of an asset lie all over large features
+        parts = self.X.nbytes // LARGE + 1
+        for some in np.array_split(np.arange(len(t)), parts):
+            X[some] = self.X[t[some], i[some]]
+            if parts > 1:
+                let_go(self.X)
+        return Taken(t, i, self.y[cells], X, weights, selected(self.raw, cells))
 
     def without_targets(self) -> Cube:
         """The same before targets are known: usable is where every feature is finite."""
@@ -208,9 +216,11 @@ class Cube:
 
     def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
         """A point amid these features and the target, see `runner.numerics.moments.shift_of`."""
+        rest = partial(let_go, self.X)
         if adjacent_columns(columns) is not None:
-            return shift_of(self.columns(columns), self.y, self.valid, per)
-        of_all = shift_of(self.X, self.y, self.valid, per)  # of a sample, and no copy of columns
+            return shift_of(self.columns(columns), self.y, self.valid, per, rest)
+        # of a sample, and no copy of columns
+        of_all = shift_of(self.X, self.y, self.valid, per, rest)
         return of_all[..., [*columns, self.features]]
 
     def moments(
@@ -218,7 +228,8 @@ class Cube:
     ) -> np.ndarray:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         X = self.columns(columns)
-        return moments(X, self.y, self.valid, point, by_date, self.weights, whole)
+        rest = partial(let_go, X)
+        return moments(X, self.y, self.valid, point, by_date, self.weights, whole, rest)
 
     def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
         """(T, N) sums of these features times the slopes (N, k) of each asset."""

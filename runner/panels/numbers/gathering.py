@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.compute.pages import large_array, large_copy, let_go
+from runner.compute.pages import large_array, large_copy
 from runner.data.columns.listings import Listings
 from runner.data.fields import LongColumn
 from runner.data.market import Market
@@ -20,7 +20,7 @@ from runner.panels import memory
 from runner.panels.evaluated import Checked, aligned, checked, evaluate
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
 from runner.panels.numbers.ragged import Lone
-from runner.panels.numbers.selections import side_by_side
+from runner.panels.numbers.selections import side_by_side, write_column
 from runner.panels.numbers.some_assets import (
     Column,
     Known,
@@ -106,8 +106,7 @@ def every_cell(
         if name == WEIGHT:
             weights = np.array(cells, order="C")
         else:
-            X[:, :, names.index(name)] = cells
-            let_go(X)
+            write_column(X, names.index(name), cells)
         if np.isnan(cells).any():
             with_gaps.append(name)
     y = large_copy(of_target.y)

@@ -64,6 +64,16 @@ def kept_columns(X: np.ndarray, positions: Sequence[int]) -> np.ndarray:
     return chosen
 
 
+def write_column(X: np.ndarray, k: int, values: np.ndarray) -> None:
+    """Write a column, (T, N) or (T, 1), into X (T, N, K); some dates at a time, as it is large."""
+    of_a_row = max(X[:1].size, 1)
+    length = max(COPIED // of_a_row, 1)
+    for first in range(0, len(X), length):
+        rows = slice(first, first + length)
+        X[rows, :, k] = values[rows]
+        let_go(X)
+
+
 def selected(values: np.ndarray | None, selection: Any) -> Any:
     """These cells of values that a panel may not have; None where it has none."""
     if values is None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.compute.pages import let_go
 from runner.data.attribution import Compute, Lost, causes, lost, undefined
 from runner.data.labels import UNKNOWN
 from runner.data.market import Market
@@ -96,6 +97,7 @@ def _usable_of_all(
         _count_unknown("target", cells.y[rows], rows, valid, by_rule, reasons)
         for k, name in enumerate(names):
             _count_unknown(name, cells.X[rows, :, k], rows, valid, by_rule, reasons)
+        let_go(cells.X)
     if cells.weights is not None:
         usable = (cells.weights > 0.0) & np.isfinite(cells.weights)
         of_rules = by_rule.get(WEIGHT, ())

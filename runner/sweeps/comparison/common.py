@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OWN = "oos/"  # prefix of scores on the rows of each job
 COMMON = "common/"  # prefix of scores on the rows that all jobs forecast
 ALWAYS = ("r2", "rmse")  # beside the score that is asked for and its naive baseline
-SCORED = ["date", "y", "prediction", "benchmark"]
+PLACES = ["date", "asset", "fold"]
 FORECASTS = "predictions.parquet"
 MOST_ASSETS = 2**32  # codes of a cell: date * MOST_ASSETS + asset
 
@@ -62,8 +62,7 @@ def _common_cells(jobs: Sequence[RunDirectory], places: _Places) -> np.ndarray |
         return None
     common: np.ndarray | None = None
     for job in jobs:
-        columns = ["date", "asset", "fold"]
-        cells = _read(job, columns)
+        cells = _read(job, PLACES)
         codes = places.of(cells)
         if not _increasing(codes):  # in the order of files they mostly are
             codes = np.sort(codes)
@@ -87,13 +86,24 @@ def _scores(
     job: RunDirectory, places: _Places, common: np.ndarray, names: Sequence[str]
 ) -> dict[str, float]:
     """Finite scores of the forecasts that the job has of the common cells."""
-    from runner.validation.scores import SCORES, sample_of
+    import pandas as pd
 
-    columns = ["date", "asset", "fold", "y", "prediction", "benchmark"]
-    table = _read(job, columns)
-    shared = _are_among(places.of(table), common)
-    sample = sample_of(table.loc[shared, SCORED], int(job.about["horizon"]))
-    del table
+    from runner.validation.sample import Sample
+    from runner.validation.scores import SCORES
+
+    shared = _are_among(places.of(_read(job, PLACES)), common)
+
+    def column(name: str) -> pd.Series:
+        return _read(job, [name, "fold"])[name][shared]
+
+    date, _ = pd.factorize(column("date"), sort=True)
+    sample = Sample(
+        y=column("y").to_numpy(),
+        forecast=column("prediction").to_numpy(),
+        benchmark=column("benchmark").to_numpy(),
+        date=date,
+        horizon=int(job.about["horizon"]),
+    )
     scores = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name in names:

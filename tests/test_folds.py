@@ -18,12 +18,11 @@ from sklearn.model_selection import KFold as TheirKFold
 
 from runner.cli.composition import Composer
 from runner.errors import DataError, SpecError
-from runner.experiment.run import _forecast_fold, run
+from runner.experiment.run import _forecast, run
 from runner.models.regression import Regression
 from runner.schema.settings import parse_span
 from runner.sinks.canvas import style
 from runner.sinks.drawings.folds import LABELS, _parts, _ticks, folds
-from runner.validation.benchmark import TrainingMeans
 from runner.validation.cross_validation import Combinatorial, KFold
 from runner.validation.folds import ahead, behind, runs, steps
 from runner.validation.splitters import Fold, HoldOut, NoValidation, WalkForward
@@ -259,8 +258,8 @@ def test_a_model_does_not_see_what_is_left_out() -> None:
         changed = y.copy()
         changed[np.setdiff1d(np.arange(90), fold.train)] += 1e3
         other = replace(panel, y=changed)
-        before = _forecast_fold(model, panel, fold, TrainingMeans(panel))
-        after = _forecast_fold(model, other, fold, TrainingMeans(other))
+        before, _ = _forecast(model, panel, [fold])
+        after, _ = _forecast(model, other, [fold])
         for column in ("prediction", "benchmark"):
             np.testing.assert_array_equal(before[column], after[column])
         expected = np.ones(27) if fold.path is None else np.repeat(fold.path, 3)

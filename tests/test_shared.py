@@ -10,6 +10,7 @@ import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
 from runner.models.regression import Regression
+from runner.validation.cross_validation import Combinatorial
 from runner.validation.folds import shared_by
 from runner.validation.splitters import WalkForward
 
@@ -55,6 +56,25 @@ def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: i
             rel=REL,
         )
         close(shared.quality["r2"], alone.quality["r2"], "r2", rel=REL)
+
+
+@pytest.mark.parametrize("regressors", [None, ["x0", "x2"]])
+@pytest.mark.parametrize("constant", [True, False])
+def test_splits_that_test_the_same_rows_forecast_as_each_alone(
+    regressors: list[str] | None, constant: bool
+) -> None:
+    y, X = random_arrays(1, 90, 5, 3)
+    punch_holes(np.random.default_rng(0), y, X, 0.1, ragged=True)
+    panel = panel_of(y, X)
+    if regressors is not None:
+        regressors = [panel.names[0], panel.names[2]]
+    folds = Combinatorial(groups=5, test_groups=2).split(panel.dates, 0)
+    model = Regression(by=None, regressors=regressors, constant=constant)
+    found = [np.full((len(fold.test), 5), np.nan) for fold in folds]
+    for number, rows, values in model.forecasts(panel, folds):
+        found[number][np.searchsorted(folds[number].test, rows)] = values
+    for of_fold, fold in zip(found, folds, strict=True):
+        np.testing.assert_allclose(of_fold, model.forecast(panel, fold), rtol=REL, atol=REL)
 
 
 def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:

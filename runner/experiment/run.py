@@ -25,13 +25,12 @@ from runner.models.study import Study
 from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
-from runner.progress import tracked
 from runner.record.secrets import without_secrets
 from runner.record.version import code_version
 from runner.text import one_line
 from runner.trials.influence import influence
 from runner.validation.benchmark import TrainingMeans
-from runner.validation.folds import forecastable
+from runner.validation.folds import forecastable, runs
 from runner.validation.scores import score
 from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
 
@@ -243,23 +242,27 @@ def _forecast(
     tested = forecastable(panel, folds)
     if not tested:
         return pd.DataFrame(columns=PREDICTIONS), {}
-    forecasts = 0
-    most = sum(int(panel.usable_by_date[fold.test].sum()) for fold in tested)
-    columns = {name: np.empty(most, dtype) for name, dtype in PLACES.items()}
-    columns |= zip(NUMBERS, large_array((len(NUMBERS), most)), strict=True)
-    means = TrainingMeans(panel)
-    means_of_all = {}
-    for number, fold in enumerate(tracked(tested, "folds forecast")):
-        of_fold = _forecast_fold(model, panel, fold, means)
-        rows = slice(forecasts, forecasts + len(of_fold["y"]))
-        for name, values in of_fold.items():
-            columns[name][rows] = values
-        columns["fold"][rows] = number
-        means_of_all[fold.name] = means.of_all
-        forecasts = rows.stop
+    most = [int(panel.usable_by_date[fold.test].sum()) for fold in tested]
+    start = np.cumsum([0, *most])
+    columns = {name: np.empty(start[-1], dtype) for name, dtype in PLACES.items()}
+    columns |= zip(NUMBERS, large_array((len(NUMBERS), start[-1])), strict=True)
+    forecasts = np.zeros(len(tested), dtype=int)
+    benchmarks = _Benchmarks(panel, tested)
+    for number, rows, values in model.forecasts(panel, tested):
+        fold = tested[number]
+        benchmark = benchmarks.of(number, rows)
+        of_part = _forecast_cells(panel, fold, rows, panel.in_units(values), benchmark)
+        first = start[number] + forecasts[number]
+        places = slice(first, first + len(of_part["y"]))
+        for name, of_cells in of_part.items():
+            columns[name][places] = of_cells
+        columns["fold"][places] = number
+        forecasts[number] += len(of_part["y"])
         panel.rest()
+    _refuse_unforecast(tested, forecasts)
+    _close_gaps(columns, start, forecasts)
     let_go(columns["y"])
-    kept = {name: values[:forecasts] for name, values in columns.items()}
+    kept = {name: values[: forecasts.sum()] for name, values in columns.items()}
     names = [fold.name for fold in tested]
     of_dates = {
         "date": panel.dates[kept["date"]],
@@ -267,45 +270,95 @@ def _forecast(
         "fold": pd.Categorical.from_codes(kept["fold"], names),
     }
     predictions = pd.DataFrame({**kept, **of_dates}, columns=PREDICTIONS, copy=False)
-    return predictions, means_of_all
+    return predictions, benchmarks.of_all
 
 
-def _forecast_fold(
-    model: Model, panel: Panel, fold: Fold, means: TrainingMeans
+class _Benchmarks:
+    """The benchmark of each fold: kept from the first to the last of its test rows.
+
+    It is each asset's mean over its training rows, or that of all assets where it has none.
+
+    Attributes:
+        of_all: mean of the target over the training rows of all assets, by name of the fold.
+    """
+
+    def __init__(self, panel: Panel, folds: Sequence[Fold]) -> None:
+        self.folds = folds
+        self.means = TrainingMeans(panel)
+        self.of_assets: dict[int, np.ndarray] = {}
+        self.of_all: dict[str, float] = {}
+
+    def of(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """(N,) that of a fold, for these of its test rows."""
+        fold = self.folds[number]
+        if number not in self.of_assets:
+            self.of_assets[number] = self.means.of(fold.train)
+            self.of_all[fold.name] = self.means.of_all
+        benchmark = self.of_assets[number]
+        if rows[-1] == fold.test[-1]:
+            del self.of_assets[number]
+        return benchmark
+
+
+def _forecast_cells(
+    panel: Panel, fold: Fold, rows: np.ndarray, forecasts: np.ndarray, benchmark: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Test cells of one fold with a target and a prediction, without the column of the fold.
+    """Cells of some test rows of a fold with a target and a prediction, without their fold.
 
     Columns (n,); of date and asset their positions in the panel.
 
-    The benchmark is each asset's mean over its training rows, or that of all assets where it has
-    none.
-
-    Raises:
-        DataError: the training part has too few rows for every asset, or nothing can be forecast.
+    Args:
+        rows: their positions; forecasts: (rows, N) in the unit of what is scored.
+        benchmark: (N,) of the fold.
     """
-    where = f"validation: fold {fold.name}"
-    try:
-        forecasts = panel.in_units(model.forecast(panel, fold))
-    except DataError as error:
-        lines = [f"{where}: {mistake}" for mistake in error.mistakes]
-        raise DataError(lines) from error
-    tested = panel.at(fold.test)
-    position, asset = np.nonzero(tested.valid & np.isfinite(forecasts))
-    row = fold.test[position]
-    if not len(row):
-        raise DataError(f"{where}: no test row can be forecast")
-    if fold.path is None:
-        path = np.ones(len(row), dtype=np.int16)
-    else:
-        path = fold.path[position].astype(np.int16)
+    can_be_judged = np.isfinite(forecasts)
+    y = []
+    before = 0
+    for start, until in runs(rows):
+        tested = panel.at(np.arange(start, until))
+        judged = can_be_judged[before : before + until - start]
+        judged &= tested.valid
+        y.append(tested.scored_at(*np.nonzero(judged)))
+        before += until - start
+    position, asset = np.nonzero(can_be_judged)
+    row = rows[position]
+    path = np.ones(len(row), dtype=np.int16)
+    if fold.path is not None:
+        first = np.searchsorted(fold.test, rows[0])
+        path = fold.path[first + position].astype(np.int16)
     return {
         "date": row,
         "asset": asset,
         "path": path,
-        "y": tested.scored_at(position, asset),
+        "y": np.concatenate(y),
         "prediction": forecasts[position, asset],
-        "benchmark": means.of(fold.train)[asset],
+        "benchmark": benchmark[asset],
     }
+
+
+def _refuse_unforecast(folds: Sequence[Fold], forecasts: np.ndarray) -> None:
+    """Whether each fold has forecasts, of which these are the numbers.
+
+    Raises:
+        DataError: the first that has none.
+    """
+    if not forecasts.all():
+        fold = folds[int(forecasts.argmin())]
+        raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
+
+
+def _close_gaps(columns: dict[str, np.ndarray], start: np.ndarray, count: np.ndarray) -> None:
+    """Move the rows of folds up, in place, where folds before them have fewer than had room.
+
+    Args:
+        start: of the room of each fold; count: how many rows it has.
+    """
+    first = 0
+    for room, rows in zip(start, count, strict=False):
+        if first < room:
+            for values in columns.values():
+                values[first : first + rows] = values[room : room + rows]
+        first += rows
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Self
+
+from runner.progress import tracked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +93,24 @@ class Model:
         if self.takes_targets:
             return self.predict(fit, panel.at(fold.test))
         return self.predict(fit, panel.without_targets(fold.test))
+
+    def forecasts(
+        self, panel: Panel, folds: Sequence[Fold]
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The forecasts of several folds, each as `forecast` gives it, in parts.
+
+        A part is the number of the fold among these, positions of some of its test rows, and their
+        forecasts (rows, N). The parts of a fold come in order of time.
+
+        Raises:
+            DataError: what `forecast` raises, and of which fold.
+        """
+        from runner.validation.folds import placed_in
+
+        for number, fold in enumerate(tracked(folds, "folds forecast")):
+            with placed_in(fold):
+                values = self.forecast(panel, fold)
+            yield number, fold.test, values
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """Tests of the residuals, one row per unit and test; none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +17,7 @@ from runner.estimators.settings import (
 )
 from runner.models.model import Model, chosen_of
 from runner.numerics.moments import products_summed
+from runner.progress import tracked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
     from runner.panels.spells import Spells
+    from runner.validation.splitters import Fold
+
+FORECASTS = 2**19  # of several folds that are made at a time, which stay in the cache
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,50 @@ class Regression(RegressionSettings, Model):
 
             return np.asarray(expit(values))
         return np.asarray(values)
+
+    def forecasts(
+        self, panel: Panel, folds: Sequence[Fold]
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The forecasts of several folds, in parts, see `Model.forecasts`.
+
+        Where all assets have one line, rows that several folds test are read once for all of them.
+        """
+        from runner.estimators.estimation import columns_of
+        from runner.panels.numbers.cells import Cube
+        from runner.validation.folds import placed_in, tested_together
+
+        cells = panel.cells
+        T, N = cells.shape
+        stretches = tested_together(folds, T)
+        several = any(len(numbers) > 1 for _, _, numbers in stretches)
+        if not (several and self._has_one_line(panel) and isinstance(cells, Cube)):
+            yield from super().forecasts(panel, folds)
+            return
+        lines = []
+        for fold in tracked(folds, "folds fitted"):
+            with placed_in(fold):
+                lines.append(self.fit_to_forecast(panel, fold.train).params[0])
+        constants = np.zeros(len(folds))
+        slopes = np.array(lines)
+        if self.with_constant:
+            constants = slopes[:, 0]
+            slopes = slopes[:, 1:]
+        columns = columns_of(panel, self.regressors)
+        for start, until, numbers in stretches:
+            dates = max(FORECASTS // (len(numbers) * N), 1)
+            for first in range(start, until, dates):
+                rows = np.arange(first, min(first + dates, until))
+                values = cells.at(rows).several_lines(columns, slopes[numbers])
+                values += constants[numbers][:, None, None]
+                for number, of_fold in zip(numbers, values, strict=True):
+                    yield number, rows, of_fold
+
+    def _has_one_line(self, panel: Panel) -> bool:
+        """Whether a forecast is a constant and slopes that are the same for all assets."""
+        names = panel.names if self.regressors is None else self.regressors
+        of_features = set(names) <= set(panel.names) and not self.dummies and not self.components
+        pooled = self.by is None and not self.absorbed and self.estimator != "logit"
+        return type(self) is Regression and of_features and pooled
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """Diagnostics of least squares by asset on the rows fitted; none of other regressions."""

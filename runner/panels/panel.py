@@ -217,7 +217,10 @@ class Panel:
 
     def scored_at(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
         """(n,) the same of the listed cells at dates t and assets i."""
-        taken = self.cells.taken_at(t, i)
+        cells = self.cells
+        if not isinstance(cells, Stored):
+            cells = replace(cells, X=cells.X[..., :0])  # the features are not taken
+        taken = cells.taken_at(t, i)
         return taken.y if taken.raw is None else taken.raw
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.validation.folds import runs
+
 if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
@@ -38,8 +40,9 @@ class TrainingMeans:
             self._forget()
             known = 0
         if len(train) > known:
-            cells = self.panel.at(train[known:]).cells
-            cells.add_sums_by_asset(self.count, self.total)
+            for start, until in runs(train[known:]):
+                cells = self.panel.at(np.arange(start, until)).cells
+                cells.add_sums_by_asset(self.count, self.total)
         self.summed = train
         of_asset = self.total / np.maximum(self.count, 1)
         return np.where(self.count > 0, of_asset, self.of_all)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner.data.calendar import span
-from runner.errors import DataError
+from runner.errors import DataError, placed
 from runner.schema.settings import parse_span
 
 if TYPE_CHECKING:
@@ -398,6 +400,34 @@ def _as_fold(part: Any, number: int) -> Fold:
         f"validation: given {type(part).__name__}; "
         "allowed: folds, or pairs of training and test positions"
     )
+
+
+@contextmanager
+def placed_in(fold: Fold) -> Iterator[None]:
+    """Say of a mistake in which fold it was made.
+
+    Raises:
+        DataError: the mistake.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(placed(f"validation: fold {fold.name}", error)) from error
+
+
+def tested_together(folds: Sequence[Fold], rows: int) -> list[tuple[int, int, list[int]]]:
+    """Stretches of so many rows, start and end, and the numbers of the folds that test them."""
+    tests = np.zeros((len(folds), rows), dtype=bool)
+    for tested, fold in zip(tests, folds, strict=True):
+        tested[fold.test] = True
+    differ = (tests[:, 1:] != tests[:, :-1]).any(axis=0)
+    edges = [0, *(np.flatnonzero(differ) + 1).tolist(), rows]
+    stretches = []
+    for start, until in pairwise(edges):
+        numbers = np.flatnonzero(tests[:, start]).tolist()
+        if numbers:
+            stretches.append((start, until, numbers))
+    return stretches
 
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:

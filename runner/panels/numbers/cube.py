@@ -16,12 +16,14 @@ from runner.panels.numbers.selections import (
     Numbers,
     adjacent,
     adjacent_columns,
+    all_finite,
     are_alike,
     are_all,
     selected,
 )
 
 BLOCK = 64  # dates whose features are compared at a time
+LINES = 2000  # cells whose lines are summed at a time
 
 
 class Taken(NamedTuple):
@@ -211,7 +213,7 @@ class Cube:
         """The same before targets are known: usable is where every feature is finite."""
         missing = np.broadcast_to(np.nan, self.y.shape)
         raw = None if self.raw is None else missing
-        valid = np.isfinite(self.X).all(axis=2)
+        valid = all_finite(self.X)
         return replace(self, y=missing, raw=raw, valid=valid)
 
     def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
@@ -237,6 +239,19 @@ class Cube:
         if are_alike(slopes):
             return np.asarray(X @ slopes[0])  # one line for all assets is one product
         return products_summed(X, slopes)
+
+    def several_lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(F, T, N) sums of these features times each of F slopes (F, k), the same of all assets.
+
+        Some cells are taken at a time, which are read once, and are in the cache for all lines.
+        """
+        T, N = self.shape
+        X = self.columns(columns).reshape(T * N, len(columns))
+        sums = np.empty((len(slopes), T * N))
+        for start in range(0, T * N, LINES):
+            cells = slice(start, start + LINES)
+            np.matmul(slopes, X[cells].T, out=sums[:, cells])
+        return sums.reshape(len(slopes), T, N)
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
         """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""

@@ -64,6 +64,20 @@ def kept_columns(X: np.ndarray, positions: Sequence[int]) -> np.ndarray:
     return chosen
 
 
+def all_finite(X: np.ndarray) -> np.ndarray:
+    """(T, N) whether every number of X (T, N, K) is finite.
+
+    A number times zero is zero if it is finite, and else missing; a sum of these is several times
+    sooner than a question for every number.
+    """
+    K = X.shape[2]
+    if not K:
+        return np.ones(X.shape[:2], dtype=bool)
+    with np.errstate(invalid="ignore"):
+        zeros = np.einsum("tnk,k->tn", X, np.zeros(K))
+    return zeros == 0.0
+
+
 def write_column(X: np.ndarray, k: int, values: np.ndarray) -> None:
     """Write a column, (T, N) or (T, 1), into X (T, N, K); some dates at a time, as it is large."""
     of_a_row = max(X[:1].size, 1)

@@ -30,6 +30,7 @@ from runner.data.columns.sizes import amounts, largest_values, median_size
 from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.market import Market
 from runner.data.notices import CELLS, HEADINGS
+from runner.data.stored.folder import remembered
 from runner.data.suspicions import returns_of, stamp
 from runner.errors import listed
 from runner.text import count, percent
@@ -226,14 +227,25 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     first_row = moves.rows[0]
     day = market.dates[first_row]
     date = stamp(day)
-    usual = median_size(returns)
-    size = percent(usual)
+    size = percent(_usual(market, returns))
     text = f"Median absolute return {size} per row; largest {largest} ({asset}, {date})"
     share = amounts(returns).share_zero
     if share > MANY_ZEROS:
         share_text = percent(share)
         text += f"; {share_text} of returns are zero"
     return [f"{text}."]
+
+
+def _usual(market: Market, returns: Column) -> float:
+    """The median absolute return; that of a market on disk is kept there."""
+
+    def made() -> str:
+        return repr(median_size(returns))
+
+    home = market.fields.folder
+    if home is None:
+        return float(made())
+    return float(remembered(home, f"{market.fingerprint}-median", made))
 
 
 def _risk_free(market: Market) -> list[str]:

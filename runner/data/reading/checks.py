@@ -11,6 +11,10 @@ import pandas as pd
 from runner.data.assets import choose_assets
 from runner.data.calendar import within
 from runner.errors import DataError, listed, unknown
+from runner.text import number
+
+PER_CENT = 100.0
+SMALL_PER_CENT = 0.1  # median size of returns in per cent below which they may be decimals
 
 
 def choose(
@@ -88,6 +92,21 @@ def conflicting(
     if alone:
         line += f" (all rows are of {asset}: data.columns.asset=NAME where a column has others)"
     return line
+
+
+def on_per_cent(usual: float) -> tuple[str, ...]:
+    """The sentence on returns that were divided by 100, where they look as if they were decimals.
+
+    Args:
+        usual: their median size, divided.
+    """
+    middle = PER_CENT * usual
+    if not middle < SMALL_PER_CENT:
+        return ()
+    return (
+        f"data.percent=true: the median absolute value of ret in the file is {number(middle, 3)}, "
+        "small for per cent; were they decimals (data.percent=false)?",
+    )
 
 
 def on_names(spaced: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

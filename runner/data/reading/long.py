@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.sizes import median_size
 from runner.data.fields import Fields
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.cells import fields_of_cells
-from runner.data.reading.checks import choose, conflicting, in_range, on_names, repeats
+from runner.data.reading.checks import choose, conflicting, in_range, on_names, on_per_cent, repeats
 from runner.data.reading.parsing import Coded, pieces
 from runner.errors import DataError, placed
 
@@ -68,6 +69,7 @@ class Long:
         macro: name here -> asset in the table, of the series shared by all assets.
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
         readings: what each column was taken for.
+        percent: whether returns were in per cent, and have been divided by 100.
         notes: sentences on how the table was read.
         unread: columns of the table that the spec does not name.
     """
@@ -81,6 +83,7 @@ class Long:
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
+    percent: bool = False
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 
@@ -118,15 +121,23 @@ class Long:
         if changing:
             there = cells.there[:N, on].T
             account += [labels[name].lacking(name, there) for name in changing]
+        fields = self._fields(cells, on, assets)
+        usual = median_size(fields.columns[RETURN]) if self.percent else np.nan
         return Market(
             source=self.source,
-            fields=self._fields(cells, on, assets),
+            fields=fields,
             series=series.frame,
             market_close=self.of_market(PRICE, cells, on, names),
             groups=fixed,
             dropped=tuple(line for line in account if line.rows),
             market_ret=self.of_market(RETURN, cells, on, names),
-            notes=(*self.notes, *on_names(self.asset.spaced, names), *series.notes, *said),
+            notes=(
+                *self.notes,
+                *on_per_cent(usual),
+                *on_names(self.asset.spaced, names),
+                *series.notes,
+                *said,
+            ),
             labels=labels,
             readings=self.readings,
             unread=self.unread,

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from runner.data.reading.checks import PER_CENT
 from runner.data.reading.choosing import WHERE, chosen_rows, described, places_of
 from runner.data.reading.dates.columns import joined, read_dates, read_times
 from runner.data.reading.parsing import (
@@ -22,7 +21,7 @@ from runner.data.reading.parsing import (
 )
 from runner.data.reading.usual import is_of_a_later_row
 from runner.errors import DataError
-from runner.text import number, one_line
+from runner.text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from runner.schema.settings import AskedFor, Texts
 
 KEYS = ("date", "asset")
-PER_CENT = 100.0
-SMALL_PER_CENT = 0.1  # median size of returns in per cent below which they may be decimals
 TAKEN_FOR = {
     "date": "date",
     "time": "time of day",
@@ -108,30 +105,12 @@ class Met(NamedTuple):
         rows_of_file, rows_chosen: all rows, and those that `where` chooses.
         dates: how they were recognised, in words.
         marks: name of a field -> what its numbers had beside their digits.
-        usual_return: median size of the returns as they are written.
     """
 
     rows_of_file: int
     rows_chosen: int
     dates: str
     marks: Mapping[str, Marks]
-    usual_return: float
-
-
-def _usual_size(returns: np.ndarray) -> float:
-    """Median size of the returns (n,) that are known; NaN of none."""
-    known = np.abs(returns[np.isfinite(returns)])
-    return float(np.median(known)) if len(known) else np.nan
-
-
-def _on_per_cent(middle: float) -> tuple[str, ...]:
-    """The sentence on returns of this median size, small for per cent, as decimals would be."""
-    if not middle < SMALL_PER_CENT:
-        return ()
-    return (
-        "data.percent=true: the median absolute value of ret in the file is "
-        f"{number(middle, 3)}, small for per cent; were they decimals (data.percent=false)?",
-    )
 
 
 def _parsed(
@@ -227,7 +206,6 @@ class Roles:
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
-        size = _usual_size(fields["ret"]) if self.percent else np.nan
         marks = {name: Marks(part.words, part.per_cent) for name, part in parts.items()}
         if self.percent:
             fields["ret"] = fields["ret"] / PER_CENT
@@ -242,7 +220,8 @@ class Roles:
             macro=self.macro,
             codes=codes,
             readings=self.readings(source, columns, labels),
-            notes=self.notes(columns, Met(rows_of_file, rows_chosen, words, marks, size)),
+            percent=self.percent,
+            notes=self.notes(columns, Met(rows_of_file, rows_chosen, words, marks)),
         )
 
     def given(self) -> dict[str, str]:
@@ -295,7 +274,6 @@ class Roles:
             if met.marks["ret"].per_cent:
                 raise DataError(f"data.percent: {ALREADY}")
             notes.append(f"Returns ({columns['ret']}) are divided by 100 (data.percent=true).")
-            notes += _on_per_cent(met.usual_return)
         return (*notes, *_on_lead(columns))
 
     def readings(

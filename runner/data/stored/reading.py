@@ -15,10 +15,10 @@ from runner.data.fields import Fields
 from runner.data.labels import UNKNOWN
 from runner.data.market import Market
 from runner.data.notices import Dropped
-from runner.data.reading.checks import choose, conflicting, in_range, on_names
+from runner.data.reading.checks import choose, conflicting, in_range, on_names, on_per_cent
 from runner.data.reading.long import RETURN, MacroSeries, label_of_each
 from runner.data.reading.parsing import Coded
-from runner.data.reading.roles import PER_CENT, Met, Roles
+from runner.data.reading.roles import Met, Roles
 from runner.data.stored import keys as keys_of_rows
 from runner.data.stored.beside import Account, Beside, dropped, read_beside
 from runner.data.stored.filing import Filed, Filing, Way
@@ -270,18 +270,18 @@ class Writing:
             series = beside.series(on)
             price, ret = beside.of_market(on)
             others = beside.account(on, assets)
-        usual_return = self._usual_return(columns)
         letters = self._letters(columns, others)
         of_labels = OfLabels.of(self.draft, planned, filed, labels, columns.files())
         self._finish_files(columns, of_labels)
         self._cut(int(filed.counts[: planned.T].sum()))
+        usual_return = self._usual_return(columns)
         outside = int(filed.counts[planned.T :].sum()) + others.outside - series.moved
         repeated = filed.repeated + others.repeated
         rows = self._rows_left_out(there.keyless, repeated, outside)
         account = [*rows[:2], *letters, *rows[2:], *of_labels.account]
-        recognised = self._recognised(keys, columns, usual_return)
+        recognised = self._recognised(keys, columns)
         names = list(dict.fromkeys([*assets, *self._special().values()]))
-        said = on_names(keys.asset.spaced, names)
+        said = (*on_per_cent(usual_return), *on_names(keys.asset.spaced, names))
         asked = [name for name in self.roles.asked if name in labels]
         no_rows = pd.DataFrame(np.empty((0, len(assets))), dates[:0], list(assets))
         market = Market(
@@ -308,23 +308,19 @@ class Writing:
             Dropped("source row", f"date on which {owner} did not trade", outside),
         ]
 
-    def _recognised(self, keys: Keys, columns: Columns, usual_return: float) -> list[str]:
+    def _recognised(self, keys: Keys, columns: Columns) -> list[str]:
         """The sentences on how files, columns and values were read, each once."""
         marks = {name: column.marks for name, column in columns.fields.items()}
-        met = Met(self.pieces.rows, keys.chosen, keys.date.words, marks, usual_return)
+        met = Met(self.pieces.rows, keys.chosen, keys.date.words, marks)
         of_rows = self.roles.notes(self.given, met)
         return list(dict.fromkeys([*self.pieces.files.notes, *self.wanted.notes, *of_rows]))
 
     def _usual_return(self, columns: Columns) -> float:
-        """Median size of the returns as they are written, in per cent; NaN where they are not."""
+        """Median size of returns that were in per cent; NaN where they were not."""
         if not self.roles.percent:
             return float("nan")
         numbers = self.draft.read(columns.files()[RETURN], NUMBER)
-
-        def sizes() -> Iterator[np.ndarray]:
-            return (known_sizes(part * PER_CENT) for part in numbers.parts())
-
-        return median(sizes)
+        return median(lambda: map(known_sizes, numbers.parts()))
 
     def _letters(self, columns: Columns, others: Account) -> list[Dropped]:
         """The account of the values in use that are letters."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.data.reading.checks import PER_CENT
 from runner.data.reading.parsing import Coded, Numbers, read_labels, read_numbers
-from runner.data.reading.roles import PER_CENT, Marks
+from runner.data.reading.roles import Marks
 from runner.data.stored.pieces import Distinct
 from runner.errors import DataError
 from runner.text import one_line

@@ -201,8 +201,9 @@ class Cube:
         cells = (t, i)
         weights = selected(self.weights, cells)
         X = np.empty((len(t), self.features))
-        # those of an asset lie all over large features
-        parts = self.X.nbytes // LARGE + 1
+        # those of an asset lie all over the features of their dates
+        dates = self.X[t.min() : t.max() + 1] if len(t) else self.X[:0]
+        parts = dates.nbytes // LARGE + 1
         for some in np.array_split(np.arange(len(t)), parts):
             X[some] = self.X[t[some], i[some]]
             if parts > 1:

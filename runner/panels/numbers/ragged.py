@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -336,7 +336,8 @@ class Ragged:
     ) -> np.ndarray:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         if by_date:
-            return self._moments_of_dates(columns, point)
+            of_dates = partial(self.moments_of_dates, columns, point)
+            return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
         P = len(columns) + 2
         M = np.zeros((self.shape[1], P, P))
         self.add_moments_of_assets(M, columns, point, max(self.rows, whole))
@@ -356,20 +357,12 @@ class Ragged:
             rows = slice(self.starts[dates.start], self.starts[dates.stop])
             self._add_moments_of_assets(M, columns, point, rows, cells)
 
-    def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
-        """Moments (T, P, P) of dates, each the product of its rows; two halves side by side."""
-
-        def of_dates(dates: slice) -> np.ndarray:
-            return self._moments_of_some_dates(columns, point, dates)
-
-        return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
-
     # columns too large for products are not sound, and go to the rows
     @np.errstate(over="ignore", invalid="ignore")
-    def _moments_of_some_dates(
+    def moments_of_dates(
         self, columns: Sequence[int], point: np.ndarray, dates: slice
     ) -> np.ndarray:
-        """Moments (dates, P, P) of these dates."""
+        """Moments (dates, P, P) of these dates, each the product of its rows."""
         features = self.columns(columns).T
         P = len(features) + 2
         M = np.zeros((dates.stop - dates.start, P, P))

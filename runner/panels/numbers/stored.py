@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.columns.listings import Listings
-from runner.numerics.moments import evenly
+from runner.numerics.moments import evenly, halves
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
@@ -331,10 +331,12 @@ class Stored:
         of_all = centre(*self.of_features(columns).usable_rows(some))
         if per is None:
             return of_all
-        if per == "date":
-            return self._point_of_dates(columns, of_all)
         of_features = self.of_features(columns)
-        return means_of_assets(of_features.stretches(), of_all, self.shape[1])
+        if per == "asset":
+            return means_of_assets(of_features.stretches(), of_all, self.shape[1])
+        every = list(range(len(columns)))
+        points = [part.point_of_dates(every, of_all) for _, part in of_features.stretches()]
+        return np.concatenate(points)
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
@@ -357,14 +359,6 @@ class Stored:
             y[of_date] = part.y[some]
         return X, y
 
-    def _point_of_dates(self, columns: Sequence[int], of_all: np.ndarray) -> np.ndarray:
-        """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
-        every = list(range(len(columns)))
-        points = [
-            part.point_of_dates(every, of_all) for _, part in self.of_features(columns).stretches()
-        ]
-        return np.concatenate(points)
-
     def moments(
         self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
     ) -> np.ndarray:
@@ -372,11 +366,16 @@ class Stored:
         every = list(range(len(columns)))
         cells = self.of_features(columns)
         if by_date:
-            parts = []
-            for first, part in cells.stretches():
-                own = point if len(point) == 1 else point[first : first + part.shape[0]]
-                parts.append(part.moments(every, own, by_date=True))
-            return np.concatenate(parts)
+
+            def of_dates(rows: slice) -> np.ndarray:
+                parts = []
+                for first, part in cells.stretches(rows):
+                    T = part.shape[0]
+                    own = point if len(point) == 1 else point[first : first + T]
+                    parts.append(part.moments_of_dates(every, own, slice(0, T)))
+                return np.concatenate(parts)
+
+            return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
         N = self.shape[1]
         P = len(columns) + 2
         M = np.zeros((N, P, P))

@@ -319,14 +319,12 @@ def child(what: str, size: str, folder: Path) -> None:
         return
     side = theirs if what == "polars" else ours
     if size != "tiny":
-        from runner.numerics import compiled as kernel
+        from runner.numerics.compiled import rule
 
-        kernel.MANY, many = (
-            0,
-            kernel.MANY,
-        )  # what is imported and compiled once is so, as on the other side
+        many = rule.MANY
+        rule.MANY = 0  # what is imported and compiled once is so, as on the other side
         side(folder / "tiny.parquet")
-        kernel.MANY = many
+        rule.MANY = many
     figures = side(path)
     figures["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(figures))

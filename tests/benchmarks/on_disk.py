@@ -5,9 +5,10 @@
 Each file has so many million rows about (1, 3 and 10 without any; `files.py`), with a return and a size. Momentum over 21
 and 252 days, volatility over 63, beta over 252 on the mean of all names, and log size explain the return of the next day:
 pooled with errors clustered by asset and date, which puts the market on disk and makes the panel; Fama-MacBeth on the same
-panel; pooled with another window, whose panel two threads make from the same market; and pooled with a volatility that a user
-wrote in pandas, whose panel two processes make. CPU seconds of all processes beyond the default run, seconds on the clock,
-rows a second of each, and the largest resident size of a process; "read" is `pyarrow.parquet.read_table` of the file. `--draw` draws CPU seconds and memory against rows.
+panel; pooled with another window, whose panel two threads make from the same market; and pooled with a volatility that a
+user wrote in pandas, whose panel two processes make. CPU seconds of all processes beyond the default run, seconds on the
+clock, rows a second of each, and the largest resident size of a process; "read" is `pyarrow.parquet.read_table` of the
+file. `--draw` draws CPU seconds and memory against rows.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Windows:
     """Counts the cells whose windows were summed in this process.
 
     The first `MANY_IN_WINDOWS` are summed by numpy, the others by compiled code, to the same bits:
-    as with skis, rent until the rent has cost as much as a pair.
+    for so many numpy takes as much longer as it takes to load the compiler.
     """
 
     def __init__(self) -> None:

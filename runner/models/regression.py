@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -188,8 +189,7 @@ class Regression(RegressionSettings, Model):
         from runner.models.fit import NO_TABLE, Fit, refuse_nothing
         from runner.panels.units import per_asset
 
-        without_errors = replace(self, cov="nonrobust", cov_lags=None, clusters=[])
-        estimates = without_errors._estimates(panel, rows)
+        estimates = self._without_errors._estimates(panel, rows)
         refuse_nothing(estimates)
         return Fit(
             coefficients=NO_TABLE,
@@ -201,6 +201,11 @@ class Regression(RegressionSettings, Model):
             date_effects=estimates.date_effects,
             label_effects=estimates.label_effects,
         )
+
+    @cached_property
+    def _without_errors(self) -> Regression:
+        """The same with the errors that cost nothing."""
+        return replace(self, cov="nonrobust", cov_lags=None, clusters=[])
 
     def _estimates(self, panel: Panel, rows: np.ndarray) -> Estimates:
         """The estimates of every unit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -130,19 +131,27 @@ class Shared:
         in_point = np.array(at[1:]) - 1
         return M[:, at][:, :, at], sums.point[:, :, in_point]
 
-    def _runs(self, rows: np.ndarray) -> list[list[int]] | None:
+    def _runs(self, rows: np.ndarray) -> list[tuple[int, int]] | None:
         """First segment and the one after the last of each run of segments that the rows are.
 
         None where some are not whole.
         """
-        sizes = np.bincount(self.segment)
-        count = np.bincount(self.segment[rows], minlength=len(sizes))
-        whole = (count == 0) | (count == sizes)
+        gaps = np.flatnonzero(np.diff(rows) != 1)
+        first = rows[np.append(0, gaps + 1)]
+        last = rows[np.append(gaps, len(rows) - 1)]
+        starts = self.segment[first]
+        stops = self.segment[last] + 1
+        edges = self._edges
+        whole = (edges[starts] == first) & (edges[stops] == last + 1)
         if not whole.all():
             return None
-        edges = np.flatnonzero(np.diff(count > 0, prepend=False, append=False))
-        runs: list[list[int]] = edges.reshape(-1, 2).tolist()
-        return runs
+        return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        """First row of each of S segments, and the number of rows (S + 1,)."""
+        first = np.flatnonzero(np.diff(self.segment, prepend=-1))
+        return np.append(first, len(self.segment))
 
     def _fits(self, columns: int, units: int) -> bool:
         """Whether moments of so many columns and units can be held."""
@@ -191,8 +200,7 @@ class Shared:
         """Moments (S, U, P, P) of every segment, from the rows, and their point."""
         point = self._point(summed, "asset" if by == "asset" else None)
         T, N = self.cells.shape
-        edges = np.flatnonzero(np.diff(self.segment)) + 1
-        starts = [0, *edges.tolist()]
+        starts = self._edges[:-1].tolist()
         unweighted = self.cells.unweighted()
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         if by is None and adjacent:

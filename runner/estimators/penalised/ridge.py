@@ -153,6 +153,8 @@ def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarr
     sure = least > bound
     is_unsure = sound & ~sure
     unsure = np.flatnonzero(is_unsure)
+    if not len(unsure):
+        return well
     eigen = np.linalg.eigvalsh(correlations[unsure])
     smallest = eigen[:, 0]
     largest = eigen[:, -1]

@@ -311,16 +311,24 @@ def _forecast_cells(
         rows: their positions; forecasts: (rows, N) in the unit of what is scored.
         benchmark: (N,) of the fold.
     """
-    can_be_judged = np.isfinite(forecasts)
-    y = []
+    dates, assets, scored = [], [], []
     before = 0
     for start, until in runs(rows):
-        tested = panel.at(np.arange(start, until))
-        judged = can_be_judged[before : before + until - start]
-        judged &= tested.valid
-        y.append(tested.scored_at(*np.nonzero(judged)))
+        t, i, values = panel.at(np.arange(start, until)).scored_cells()
+        dates.append(t + before)
+        assets.append(i)
+        scored.append(values)
         before += until - start
-    position, asset = np.nonzero(can_be_judged)
+    position = np.concatenate(dates)
+    asset = np.concatenate(assets)
+    y = np.concatenate(scored)
+    prediction = forecasts[position, asset]
+    can_be_judged = np.isfinite(prediction)
+    if not can_be_judged.all():
+        position = position[can_be_judged]
+        asset = asset[can_be_judged]
+        y = y[can_be_judged]
+        prediction = prediction[can_be_judged]
     row = rows[position]
     path = np.ones(len(row), dtype=np.int16)
     if fold.path is not None:
@@ -330,8 +338,8 @@ def _forecast_cells(
         "date": row,
         "asset": asset,
         "path": path,
-        "y": np.concatenate(y),
-        "prediction": forecasts[position, asset],
+        "y": y,
+        "prediction": prediction,
         "benchmark": benchmark[asset],
     }
 

@@ -215,13 +215,15 @@ class Panel:
             return self.y
         return self.raw
 
-    def scored_at(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
-        """(n,) the same of the listed cells at dates t and assets i."""
-        cells = self.cells
-        if not isinstance(cells, Stored):
-            cells = replace(cells, X=cells.X[..., :0])  # the features are not taken
-        taken = cells.taken_at(t, i)
-        return taken.y if taken.raw is None else taken.raw
+    def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions (n,) of the dates and assets of the usable cells, and the same of these."""
+        dates, assets, scored = [], [], []
+        for first, part in self.cells.stretches():
+            t, i, y = part.scored_cells()
+            dates.append(t + first)
+            assets.append(i)
+            scored.append(y)
+        return np.concatenate(dates), np.concatenate(assets), np.concatenate(scored)
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:
         """Forecasts of y in the unit of what they are judged by."""

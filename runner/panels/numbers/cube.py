@@ -155,6 +155,12 @@ class Cube:
         """Assets whose target has few distinct values, and how many these are."""
         return few_values(self.y, self.valid)
 
+    def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Dates and assets (n,) of the usable cells, and what they are scored by."""
+        t, i = np.nonzero(self.valid)
+        scored = self.y if self.raw is None else self.raw
+        return t, i, scored[t, i]
+
     def used_on(self, dates: np.ndarray) -> Cube:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[:, None])

@@ -203,6 +203,12 @@ class Ragged:
         used = (self.y[self.valid], self.listings.column[self.valid])
         return few_values_of(lambda: [used], self.shape[1])
 
+    def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Dates and assets (n,) of the usable cells, and what they are scored by."""
+        used = np.flatnonzero(self.valid)
+        scored = self.y if self.raw is None else self.raw
+        return self.listings.row[used], self.listings.column[used], scored[used]
+
     def used_on(self, dates: np.ndarray) -> Ragged:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[self.listings.row])

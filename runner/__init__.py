@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazily(
         "check": "api",
         "compare": "api",
         "compose": "api",
+        "forecast": "api",
         "load": "api",
         "panel": "api",
         "run": "api",

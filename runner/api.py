@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from runner.cli.composition import Composer
     from runner.data.sources.source import Source
     from runner.experiment.spec import Experiment
+    from runner.models.forecasts import Forecasts
+    from runner.models.model import Model
     from runner.panels.panel import Panel
     from runner.session.check import Check
     from runner.session.comparison import Comparison
     from runner.session.report import Report
     from runner.sweeps.plan import Plan
+    from runner.validation.splitters import Splitter
 
 _COMPOSING = threading.RLock()  # Hydra's state is global: one thread composes at a time
 
@@ -225,6 +228,28 @@ def panel(
     functions = {name: _feature(name, feature) for name, feature in features.items()}
     steps = [Step(partial(step), _name_of(step), None) for step in preprocess]
     return build_panel(market, functions, target, steps)
+
+
+def forecast(model: Model, panel: Panel, splitter: Splitter) -> Forecasts:
+    """Out-of-sample forecasts of a panel by a model that is refitted for each fold, and scores.
+
+    Args:
+        model: such as `runner.models.Regression(by=None, estimator="ridge")`.
+        splitter: such as `runner.validation.WalkForward(first="20y", test="1y")`.
+
+    Raises:
+        DataError: the splitter refuses its settings; a fold cannot be fitted or forecast.
+        EstimationError: no regression of a fold could be estimated.
+    """
+    from runner.models.forecasts import forecasts_of
+    from runner.validation.folds import shared_by
+    from runner.validation.splitters import split_usable
+
+    with _ONE_THREAD:
+        with_levels = model.on(panel)
+        folds = split_usable(splitter, panel.dates, panel.usable, panel.horizon)
+        summed_once = replace(panel, shared=shared_by(folds, panel))
+        return forecasts_of(with_levels, summed_once, folds)
 
 
 def _feature(name: str, feature: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -196,6 +196,29 @@ def test_a_panel_and_a_model_without_any_spec() -> None:
         runner.panel(frame, features={"size": "size +"}, target=forward_return())
 
 
+def test_forecasts_of_a_panel_and_a_model_are_those_of_a_loop() -> None:
+    from runner.models import Regression
+    from runner.validation import WalkForward
+
+    panel = runner.panel(long_frame(), features={"size": "size"}, target=forward_return())
+    model = Regression(by=None, estimator="ridge", penalty=1.0)
+    forecasts = runner.forecast(model, panel, WalkForward(first=100, test=20))
+    predictions = forecasts.predictions
+    for _, of_fold in predictions.groupby("fold", observed=True):
+        first = panel.dates.get_loc(of_fold["date"].iloc[0])
+        rows = np.arange(first - (panel.horizon - 1))
+        expected = model.predict(model.fit(panel, rows), panel)
+        t = panel.dates.get_indexer(of_fold["date"])
+        i = pd.Index(panel.assets).get_indexer(of_fold["asset"])
+        assert np.allclose(of_fold["prediction"], expected[t, i], rtol=1e-9)
+        assert np.array_equal(of_fold["y"], panel.y[t, i])
+    pooled = forecasts.scores.iloc[-1]
+    error = predictions["y"] - predictions["prediction"]
+    assert pooled["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-12)
+    with pytest.raises(runner.DataError, match="first"):
+        runner.forecast(model, panel, WalkForward(first=10_000, test=20))
+
+
 def momentum():
     from runner.features import momentum
 

@@ -18,7 +18,8 @@ from sklearn.model_selection import KFold as TheirKFold
 
 from runner.cli.composition import Composer
 from runner.errors import DataError, SpecError
-from runner.experiment.run import _forecast, run
+from runner.experiment.run import run
+from runner.models.forecasts import forecasts_of
 from runner.models.regression import Regression
 from runner.schema.settings import parse_span
 from runner.sinks.canvas import style
@@ -258,8 +259,8 @@ def test_a_model_does_not_see_what_is_left_out() -> None:
         changed = y.copy()
         changed[np.setdiff1d(np.arange(90), fold.train)] += 1e3
         other = replace(panel, y=changed)
-        before, _ = _forecast(model, panel, [fold])
-        after, _ = _forecast(model, other, [fold])
+        before = forecasts_of(model, panel, [fold]).predictions
+        after = forecasts_of(model, other, [fold]).predictions
         for column in ("prediction", "benchmark"):
             np.testing.assert_array_equal(before[column], after[column])
         expected = np.ones(27) if fold.path is None else np.repeat(fold.path, 3)

@@ -224,14 +224,14 @@ def test_what_lives_on_the_same_row_dies_when_it_is_late() -> None:
     "model", [Regression(), Regression(by="date"), Regression(by=None, effects=["asset"])]
 )
 def test_the_original_score_is_that_of_the_run(splitter: Splitter, model: Regression) -> None:
-    from runner.experiment.run import _forecast
+    from runner.models.forecasts import forecasts_of
 
     data = panel(N=6, horizon=1)
     y = data.y.copy()
     y[:50, 1], y[90, 2] = np.nan, np.nan
     data = panel_of(y, data.X, 1)
     one = study(data, model, splitter)
-    expected = score(_forecast(model, data, one.folds)[0], 1).iloc[-1]["r2"]
+    expected = score(forecasts_of(model, data, one.folds).predictions, 1).iloc[-1]["r2"]
     found = monte_carlo(one, perturb=["delay"])
     assert row(found, "delay", "oos_r2")["original"] == pytest.approx(expected, rel=REL)
 

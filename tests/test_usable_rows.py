@@ -15,7 +15,8 @@ from oracles import QUICK, close, panel_of, random_arrays
 from runner.cli.composition import Composer
 from runner.errors import DataError
 from runner.experiment.reading import sections
-from runner.experiment.run import _folds, _forecast, run
+from runner.experiment.run import _folds, run
+from runner.models.forecasts import forecasts_of
 from runner.models.regression import Regression
 from runner.validation.cross_validation import Combinatorial, KFold
 from runner.validation.splitters import Fold, HoldOut, Splitter, WalkForward, split_usable
@@ -170,7 +171,7 @@ def forecasts(
     """Predictions of least squares by asset, as a run makes them."""
     panel = panel_of(y, X, horizon=horizon)
     folds = _folds(splitter, panel)
-    predictions, _ = _forecast(Regression(), panel, folds)
+    predictions = forecasts_of(Regression(), panel, folds).predictions
     return predictions, folds
 
 

@@ -296,14 +296,15 @@ def forecasts(daily, purge: int | str, **settings):
     """Correlation, RMSE, and the predictions, of the model of the experiment with other settings."""
     from dataclasses import replace
 
-    from runner.experiment.run import _forecast
+    from runner.models.forecasts import forecasts_of
     from runner.validation.folds import shared_by
 
     made, panel = daily
     model = replace(made.model, **settings).on(panel)
     splitter = replace(made.splitter, purge=purge)
     folds = split_usable(splitter, panel.dates, panel.usable, panel.horizon)
-    table, _ = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
+    together = replace(panel, shared=shared_by(folds, panel))
+    table = forecasts_of(model, together, folds).predictions
     y, f = table["y"].to_numpy(), table["prediction"].to_numpy()
     return np.corrcoef(y, f)[0, 1], np.sqrt(np.mean((y - f) ** 2)), table, folds
 

@@ -55,18 +55,23 @@ def characteristics_of(path: str) -> list[str]:
     return [name for name in names if name[0] == "c" and name[1:].isdigit()]
 
 
-def python(path: str, by: str | None, **settings: Any) -> Answer:
-    """Ours, without the command line."""
+def panel_of(path: str) -> Any:
+    """Rows of the characteristics and the return of the next month."""
     import runner
     from runner.data import File
-    from runner.models import Regression
     from runner.targets import forward_return
 
     names = characteristics_of(path)
     columns = {"date": "date", "asset": "permno", "ret": "ret"}
     source = File(path, columns | {name: name for name in names})
-    panel = runner.panel(source, features={name: name for name in names}, target=forward_return)
-    fit = Regression(by=by, **settings).fit(panel)
+    return runner.panel(source, features={name: name for name in names}, target=forward_return)
+
+
+def python(path: str, by: str | None, **settings: Any) -> Answer:
+    """Ours, without the command line."""
+    from runner.models import Regression
+
+    fit = Regression(by=by, **settings).fit(panel_of(path))
     scope = "pooled" if by is None else "mean"
     rows = fit.coefficients[fit.coefficients["scope"] == scope]
     return {"estimate": rows["estimate"].tolist(), "error": rows["std_error"].tolist()}
@@ -78,6 +83,33 @@ def python_fama_macbeth(path: str) -> Answer:
 
 def python_pooled(path: str) -> Answer:
     return python(path, None, cov="cluster", clusters=["asset", "date"])
+
+
+def forecasts_of(path: str) -> Any:
+    """Ours: a ridge over all rows, refitted on all months before."""
+    import runner
+    from runner.models import Regression
+    from runner.validation import WalkForward
+
+    model = Regression(by=None, estimator="ridge", penalty=PENALTY)
+    return runner.forecast(model, panel_of(path), WalkForward(first=FIRST, test=TEST))
+
+
+def python_refits(path: str) -> Answer:
+    """The scores that the loop of scikit-learn has."""
+    from runner.validation.accuracy import correlation, mae, rmse
+
+    predictions = forecasts_of(path).predictions
+    y = predictions["y"].to_numpy()
+    forecast = predictions["prediction"].to_numpy()
+    scores = [len(y), rmse(y, forecast), mae(y, forecast), correlation(y, forecast)]
+    return {"score": [float(value) for value in scores]}
+
+
+def python_refits_all_scores(path: str) -> Answer:
+    """Every score and test, of each asset, of each fold and over all."""
+    pooled = forecasts_of(path).scores.iloc[-1]
+    return {"score": [float(pooled[name]) for name in ("n_obs", "rmse", "mae", "correlation")]}
 
 
 def pandas_table(path: str) -> Any:
@@ -199,6 +231,8 @@ PEERS = (
     Peer("duckdb and numpy, no errors", FAMA_MACBETH, "duckdb_fama_macbeth"),
     Peer("ours, Python", POOLED, "python_pooled"),
     Peer("pyfixest feols, CRV1", POOLED, "pyfixest_pooled"),
+    Peer("ours, Python", REFITS, "python_refits"),
+    Peer("ours, Python, all scores by asset and fold", REFITS, "python_refits_all_scores"),
     Peer("scikit-learn Ridge, a loop", REFITS, "sklearn_refits"),
 )
 

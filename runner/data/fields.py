@@ -293,6 +293,10 @@ class KeptColumn(LongColumn):
         """The field as a frame (T, N); pandas copies what is written to."""
         return self._frame.copy(deep=False)
 
+    def forget(self) -> None:
+        """Let the frame go; it is made again where it is asked for."""
+        self.__dict__.pop("_frame", None)
+
     @cached_property
     def _frame(self) -> pd.DataFrame:
         return LongColumn(self.listings, self.values).frame
@@ -377,10 +381,12 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         return Fields({name: column.shallow() for name, column in self.columns.items()})
 
     def rest(self) -> None:
-        """Give the memory of large fields back until they are read again."""
+        """Give the memory of large fields and of kept frames back until they are read again."""
         for column in self.columns.values():
             if isinstance(column, WideColumn):
                 let_go(column.values)
+            elif isinstance(column, KeptColumn):
+                column.forget()
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value of any field."""

@@ -149,6 +149,7 @@ def listed_cells(
         N = len(market.assets)
         memory.check(len(dates), N, len(features), market.fields.listed, bool(wide))
     read = reading.columns(mistakes)
+    market.fields.rest()  # all that is asked of it was read
     with_gaps = [TARGET, *columns]
     held = held_by_market(read, features) if as_read else None
     if held is not None:

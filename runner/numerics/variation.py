@@ -243,7 +243,7 @@ class FirstValues:
     """The first values of each column, 60 at most, of values that come in parts.
 
     Attributes:
-        rows: (columns,) values that came.
+        rows: (columns,) values that came, no longer counted where the first ones are there.
     """
 
     def __init__(self, columns: int) -> None:
@@ -268,7 +268,7 @@ class FirstValues:
         rank = self.rows[of_column] + np.arange(len(of_column)) - first[of_column]
         early = rank < len(self.cells)
         self.cells[rank[early], of_column[early]] = values[lacking[early]]
-        self.rows += np.bincount(column, minlength=len(self.rows))
+        self.rows += count
 
     def few(self) -> np.ndarray:
         """Columns with enough rows and few distinct values among these."""

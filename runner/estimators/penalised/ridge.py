@@ -102,13 +102,9 @@ def _penalised_slopes(
 
 def sized(total: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Whether columns with these sums of squares over n rows are neither outsized nor tiny."""
-    square_of_largest = LARGEST**2
-    least = n / square_of_largest
-    square_of_largest_size = LARGEST**2
-    most = n * square_of_largest_size
-    large_enough = total > least
-    small_enough = total < most
-    fits = large_enough & small_enough
+    least = n / LARGEST**2
+    most = n * LARGEST**2
+    fits = (total > least) & (total < most)
     return np.asarray(fits)
 
 

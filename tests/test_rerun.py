@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from test_tracking import FAST, client_of, runs_of, without_series
 
 from runner.experiment.spec import CHOSEN
-from runner.record.processor import processor
+from runner.record.processor import COMMON, processor
 from runner.sinks import tracking
 
 
@@ -112,6 +116,19 @@ def test_a_rerun_on_another_kind_of_processor_names_both(first, tmp_path) -> Non
     outcome = run_cli(copy, "rerun", run_id, OPENBLAS_CORETYPE=other)
     own = f"processor: {kind} then,"
     assert own in outcome.out and f"openblas {other} now" in outcome.out
+    in_one_line = " ".join(outcome.out.split())
+    for name, value in COMMON.items():
+        assert f"{name}={shlex.quote(value)}" in in_one_line
+
+
+def test_a_common_kind_of_processor_can_be_asked_for() -> None:
+    if "openblas" not in processor() or "X86_V" not in processor():
+        pytest.skip(f"the common kind is one of x86-64 with OpenBLAS: {processor()}")
+    code = "from runner.record.processor import processor; print(processor())"
+    environment = os.environ | COMMON
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "numpy X86_V3, openblas Haswell"
 
 
 def test_rerun_tells_what_differs(first, tmp_path) -> None:

@@ -7,6 +7,7 @@ never taken from it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
@@ -17,6 +18,7 @@ from runner.compute.cache import Bench
 from runner.errors import SpecError, listed
 from runner.experiment.nodes import without
 from runner.experiment.spec import build
+from runner.record.processor import COMMON
 from runner.record.rundir import RunDirectory
 from runner.record.secrets import missing, places
 from runner.sinks import terminal, tracking
@@ -207,7 +209,15 @@ def _made_by(logged: RunDirectory, again: RunDirectory) -> list[str]:
         now = again.about[name]
         if then and then != now:
             lines.append(f"{name}: {then} then, {now} now")
+            if name == "processor":
+                lines.append(_common_digits())
     return lines
+
+
+def _common_digits() -> str:
+    """How runs of different processors give the same digits."""
+    settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in COMMON.items())
+    return f"the same digits on every x86-64 processor with AVX2: run both with {settings}"
 
 
 def _digits(value: float | None) -> str:

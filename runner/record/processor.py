@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+# With these in the environment every x86-64 processor that has AVX2 (all since some 2015) gives the
+# same digits: the kernels of BLAS, and the functions of numpy, that all of these have.
+COMMON = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
 
 @cache
 def processor() -> str:

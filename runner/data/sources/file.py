@@ -101,8 +101,11 @@ class File(Form):
         settings = self._of_disk()
         if belongs_on_disk(settings, files, table):
             return market_on_disk(settings, files, table, self._roles(table))
-        market = self._long(files, table).widen(self.assets, self.start, self.end)
+        long = self._long(files, table)
         pa.default_memory_pool().release_unused()  # else it keeps some times what the market takes
+        market = long.widen(self.assets, self.start, self.end)
+        del long
+        pa.default_memory_pool().release_unused()
         if self.session is None:
             return market
         return intraday.in_sessions(market, self.session, self.bar, self.opening)

@@ -13,6 +13,7 @@ from runner.compute.pages import large_array, large_copy
 from runner.data.columns.listings import Listings
 from runner.data.fields import LongColumn
 from runner.data.market import Market
+from runner.data.reading.parsing import pieces
 from runner.errors import DataError
 from runner.features.alone import field_alone
 from runner.features.functions import field
@@ -184,11 +185,15 @@ def held_by_market(columns: Mapping[str, Column], features: Sequence[str]) -> Ra
     of_one_table = all(column.listings is listings for column in known.values())
     if X is None or listings is None or not of_one_table:
         return None
-    place = np.searchsorted(listings.position, target.position)
-    nearest = listings.position.take(place, mode="clip")
-    is_listed = nearest == target.position
     y = np.full(len(X), np.nan)
-    y[place[is_listed]] = target.values[is_listed]
+    is_listed = np.zeros(len(target.position), dtype=bool)
+    for some in pieces(len(target.position)):
+        position = target.position[some]
+        place = np.searchsorted(listings.position, position)
+        nearest = listings.position.take(place, mode="clip")
+        listed_here = nearest == position
+        y[place[listed_here]] = target.values[some][listed_here]
+        is_listed[some] = listed_here
     others = np.flatnonzero(~is_listed)
     others = others[np.argsort(target.position[others])]
     lone = Lone(target.position[others], target.values[others])

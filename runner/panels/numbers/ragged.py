@@ -134,8 +134,9 @@ class Ragged:
     @cached_property
     def starts(self) -> np.ndarray:
         """(T + 1,) position of the first row of each date, and the number of rows."""
-        dates = np.arange(self.shape[0] + 1)
-        return np.searchsorted(self.listings.row, dates)
+        row = self.listings.row
+        dates = np.arange(self.shape[0] + 1, dtype=row.dtype)  # of another type, rows are copied
+        return np.searchsorted(row, dates)
 
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
@@ -327,10 +328,10 @@ class Ragged:
         used = np.flatnonzero(self.valid)
         if not len(used):
             return np.repeat(of_all, self.shape[0], axis=0)
-        starts = np.searchsorted(self.listings.row[used], np.arange(self.shape[0] + 1))
-        count = np.diff(starts)
+        count = self.usable_by_date()
+        first = np.cumsum(count) - count
         share = (np.arange(FEW) + 0.5) / FEW
-        place = starts[:-1, None] + (share * count[:, None]).astype(int)
+        place = first[:, None] + (share * count[:, None]).astype(int)
         some = used[np.minimum(place, len(used) - 1)]
         x_mean = X[some].mean(axis=1)
         y_mean = self.y[some].mean(axis=1)

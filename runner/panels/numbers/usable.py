@@ -126,7 +126,9 @@ def _usable_rows(
         valid = cells.taken(keep)
     _count_targets(cells, valid, keep, by_rule.get("target", ()), reasons)
     valid &= np.isfinite(cells.y)
-    all_known = np.isfinite(cells.X).all(axis=1)
+    all_known = np.ones(cells.rows, dtype=bool)
+    for column in cells.X.T:
+        all_known &= np.isfinite(column)
     left = np.flatnonzero(valid & ~all_known)  # rows that some feature is unknown in
     valid &= all_known
     lone = _lone(cells)  # they lack every feature, the first one first
@@ -165,15 +167,18 @@ def _count_targets(
     kept = T * N
     if keep is not None:
         kept = int(np.count_nonzero(keep))
-    listed = np.flatnonzero(valid & ~np.isnan(cells.y))
-    has_target = _places(cells, listed)
-    infinite = np.count_nonzero(np.isinf(cells.y[listed]))
+    is_listed = valid & ~np.isnan(cells.y)
+    with_targets = np.count_nonzero(is_listed)
+    infinite = np.count_nonzero(valid & np.isinf(cells.y))
     if cells.lone is not None:
-        has_target = has_target.and_those(_places_of(cells, cells.lone.position))
+        with_targets += len(cells.lone.position)
         infinite += np.count_nonzero(np.isinf(cells.lone.y))
-    missing = kept - len(has_target.row)
+    missing = kept - int(with_targets)
     reasons["target is missing"] = missing
     for part in by_rule:
+        has_target = _places(cells, np.flatnonzero(is_listed))
+        if cells.lone is not None:
+            has_target = has_target.and_those(_places_of(cells, cells.lone.position))
         of_rule = _of_assets(part, T)
         if keep is not None:
             of_rule = of_rule & keep[:, part.assets]

@@ -325,11 +325,11 @@ class Ragged:
     def point_of_dates(self, columns: Sequence[int], of_all: np.ndarray) -> np.ndarray:
         """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
         X = self.columns(columns)
+        count = self.usable_by_date()
+        first = np.cumsum(count) - count
         used = np.flatnonzero(self.valid)
         if not len(used):
             return np.repeat(of_all, self.shape[0], axis=0)
-        count = self.usable_by_date()
-        first = np.cumsum(count) - count
         share = (np.arange(FEW) + 0.5) / FEW
         place = first[:, None] + (share * count[:, None]).astype(int)
         some = used[np.minimum(place, len(used) - 1)]

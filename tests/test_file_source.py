@@ -1126,29 +1126,3 @@ def test_text_of_a_parquet_file_is_read_as_codes(tmp_path: Path, kind: pa.DataTy
     found = read("data.path", path, wanted, {"name"})
     assert pa.types.is_dictionary(found["name"].type)
     assert found["name"].to_pylist() == ["b", "a", None, "b"]
-
-
-@pytest.mark.parametrize("chunks", [1, 3])
-@pytest.mark.parametrize(
-    "values",
-    [
-        pa.array([3, 3, 5, 9, 9, 9], pa.int64()),
-        pa.array([0, 0, 7], pa.uint32()),
-        pa.array([5, 3, 5], pa.int64()),
-        pa.array([1, None, 2], pa.int64()),
-        pa.array([1, 1, 2], pa.timestamp("us", "UTC")),
-        pa.array([1, 1, 2], pa.date32()),
-    ],
-    ids=str,
-)
-def test_a_column_in_order_has_the_codes_of_any_other(values: pa.Array, chunks: int) -> None:
-    from runner.data.reading.parsing import distinct_values
-
-    size = max(len(values) // chunks, 1)
-    column = pa.chunked_array(
-        [values[k : k + size] for k in range(0, len(values), size)], values.type
-    )
-    encoded = values.dictionary_encode()
-    codes, distinct = distinct_values(column)
-    assert codes.tolist() == encoded.indices.fill_null(-1).to_pylist()
-    assert distinct.equals(encoded.dictionary)

@@ -29,7 +29,7 @@ def choose(
     Raises:
         DataError: one that is not there, one line each.
     """
-    names = [str(name) for name in present]
+    names = [str(name) for name in present.tolist()]
     known = set(names)
     mistakes = []
     for where, ticker in special.items():

@@ -263,9 +263,6 @@ def distinct_values(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 
     coded = column
     if not pa.types.is_dictionary(column.type):
-        in_order = _distinct_in_order(column)
-        if in_order is not None:
-            return in_order
         coded = column.dictionary_encode()
     kind = pa.dictionary(pa.int32(), coded.type.value_type)
     numbers = coded.cast(kind)
@@ -274,36 +271,6 @@ def distinct_values(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     if codes.null_count:
         codes = codes.fill_null(-1)
     return codes.to_numpy(), whole.dictionary
-
-
-def _distinct_in_order(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array] | None:
-    """The same of dates or whole numbers that never fall: each value begins where they rise.
-
-    None of other columns.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    of = pa.types
-    kind = column.type
-    is_counted = of.is_timestamp(kind) or of.is_date(kind) or of.is_integer(kind)
-    if not is_counted or column.null_count or not len(column):
-        return None
-    whole = column.combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):  # of one chunk, in some versions
-        whole = whole.chunk(0)
-    counted_in = {32: pa.int32(), 64: pa.int64()}.get(kind.bit_width)
-    if counted_in is None:
-        return None
-    numbers = whole.view(counted_in).to_numpy()
-    earlier = numbers[:-1]
-    later = numbers[1:]
-    if (later < earlier).any():
-        return None
-    begins = np.ones(len(numbers), dtype=bool)
-    np.not_equal(later, earlier, out=begins[1:])
-    codes = np.cumsum(begins, dtype=np.int32) - np.int32(1)
-    return codes, whole.take(pa.array(np.flatnonzero(begins)))
 
 
 def sorted_codes(codes: np.ndarray, values: pd.Series) -> Coded:

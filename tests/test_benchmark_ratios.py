@@ -186,6 +186,14 @@ def test_ragged_panels_beside_linearmodels(months: Path) -> None:
     )
 
 
+def test_refits_of_ragged_panels_beside_scikit_learn(months: Path) -> None:
+    import peers
+
+    check_faster(
+        lambda: peers.python_refits(str(months)), lambda: peers.sklearn_refits(str(months)), 1.75
+    )
+
+
 def test_ragged_panels_beside_plain_numpy(months: Path) -> None:
     """Months solved one by one, without errors, checks or an account: the floor."""
 

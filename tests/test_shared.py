@@ -10,6 +10,8 @@ import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
 from runner.models.regression import Regression
+from runner.trials import influence
+from runner.trials.influence import influence_of
 from runner.validation.cross_validation import Combinatorial
 from runner.validation.folds import shared_by
 from runner.validation.splitters import WalkForward
@@ -119,3 +121,28 @@ def test_another_panel_is_not_given_the_sums_of_this_one() -> None:
         for fold in folds:
             a, b = (Regression(by=None).fit(one, fold.train) for one in (alone, kept))
             np.testing.assert_array_equal(a.params, b.params)
+
+
+@pytest.mark.parametrize("regressors", [None, ["x2"], ["x2", "x0"]], ids=str)
+def test_dates_have_their_influence_from_shared_moments(
+    regressors: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, X = random_arrays(4, 300, 8, 3)
+    punch_holes(np.random.default_rng(4), y, X, 0.1, ragged=True)
+    panel = panel_of(y + 3.0, 100.0 + X)
+    model = Regression(by=None, regressors=regressors, cov="cluster", clusters=["date"])
+    from_cells = influence_of(panel, model, model.fit(panel))
+    folds = WalkForward(first=100, test=20).split(panel.dates, 0)
+    together = replace(panel, shared=shared_by(folds, panel))
+    fit = model.fit(together)
+    with monkeypatch.context() as not_read:
+        not_read.setattr(influence, "_from_cells", None)
+        from_moments = influence_of(together, model, fit)
+    for of_dates in ("series", "contributions"):
+        found, expected = (getattr(each, of_dates) for each in (from_moments, from_cells))
+        assert list(found) == list(expected) and found.index.equals(expected.index)
+        for term in expected:
+            values = expected[term].to_numpy()
+            largest = np.abs(values).max()
+            np.testing.assert_allclose(found[term], values, rtol=0.0, atol=REL * largest)
+    assert from_moments.doubts == from_cells.doubts

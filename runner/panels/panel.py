@@ -401,12 +401,27 @@ class Panel:
         shared = self.shared
         if shared is None or not shared.are_of(self.cells):
             return None
-        columns = list(range(len(self.names)))
-        levels: tuple[str, ...] = ()
-        if names is not None:
-            columns = [self.names.index(name) for name in names if name in self.names]
-            levels = tuple(name for name in names if name not in self.names)
-        return shared.of(rows, Regressors(columns, levels, self.dummies(levels)), by, owns)
+        return shared.of(rows, self._regressors(names), by, owns)
+
+    def shared_moments_of_dates(
+        self, names: Sequence[str] | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Moments (T, P, P) of every date that folds share, and the point they are about.
+
+        None where they were not kept, or where one of the regressors `names` is a dummy.
+        """
+        shared = self.shared
+        regressors = self._regressors(names)
+        if shared is None or not shared.are_of(self.cells) or regressors.levels:
+            return None
+        return shared.of_dates(regressors.columns)
+
+    def _regressors(self, names: Sequence[str] | None) -> Regressors:
+        """The columns of these regressors, None for all features."""
+        chosen = self.names if names is None else names
+        columns = [self.names.index(name) for name in chosen if name in self.names]
+        levels = tuple(name for name in chosen if name not in self.names)
+        return Regressors(columns, levels, self.dummies(levels))
 
     @cached_property
     def calendar(self) -> Calendar:

@@ -17,6 +17,7 @@ from runner.panels.numbers.cells import Cells, rest
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
 PAIRS = 16  # of segments that are summed at a time
+OF_DATES = 2**22  # numbers of the moments of all dates that are kept
 MOST_COLUMNS = 16  # of a panel that is summed whole, whichever regressors are asked for first
 
 
@@ -74,11 +75,15 @@ class Shared:
     Attributes:
         segment: (T,) the segment of each row, counted from 0 in order of time.
         cells: those of the panel.
+        store: columns -> moments of segments.
+        dates: features -> moments (T, P, P) of dates, and the point that they are about; those
+            that were read on the way and are not too many.
     """
 
     segment: np.ndarray
     cells: Cells
     store: dict[tuple[object, ...], Sums] = field(default_factory=dict)
+    dates: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def rest(self) -> None:
         """Give the memory of large moments back until they are read again."""
@@ -130,6 +135,19 @@ class Shared:
         at = [0, *columns, *range(first_level, first_level + len(levels) + 1)]
         in_point = np.array(at[1:]) - 1
         return M[:, at][:, :, at], sums.point[:, :, in_point]
+
+    def of_dates(self, columns: list[int]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Moments (T, P, P) of these features on every date, all assets in one, and their point.
+
+        The point is (1, 1, P - 1). None where they were not kept.
+        """
+        for summed, (M, point) in self.dates.items():
+            if set(columns) <= set(summed):
+                features = [summed.index(k) for k in columns]
+                in_point = [*features, len(summed)]
+                at = [0, *(1 + k for k in in_point)]
+                return M[:, at][:, :, at], point[:, :, in_point]
+        return None
 
     def _runs(self, rows: np.ndarray) -> list[tuple[int, int]] | None:
         """First segment and the one after the last of each run of segments that the rows are.
@@ -205,6 +223,8 @@ class Shared:
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         if by is None and adjacent:
             of_dates = unweighted.moments(summed, point, by_date=True)
+            if of_dates.size <= OF_DATES:
+                self.dates[tuple(summed)] = (of_dates, point)
             return np.add.reduceat(of_dates, starts)[:, None], point
         P = len(summed) + 2
         U = N if by == "asset" else len(owns)

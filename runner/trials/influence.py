@@ -168,7 +168,8 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
             continue
         b = fit.params[unit.assets[0]]
         pool = _pool(panel, model, unit, b, bread)
-        of_units.append(dates_of(pool, panel.horizon, by_asset))
+        known = _known(panel, model, b, bread)
+        of_units.append(dates_of(pool, panel.horizon, by_asset, known))
         seen |= pool.cells_by_date > 0
     means = [np.mean(column, axis=0) for column in zip(*of_units, strict=True)]
     return Dates(*means), seen, ""
@@ -191,6 +192,17 @@ def _breads(
     solved = solve_moments(*moments)
     breads = zip(solved.bread, solved.sound, strict=True)
     return [bread if sound else NO_BREAD for bread, sound in breads]
+
+
+def _known(panel: Panel, model: Regression, b: np.ndarray, bread: np.ndarray) -> OfDates | None:
+    """What dates add to a regression of all assets, of the moments that its fit was made of."""
+    if model.by is not None or not len(bread):
+        return None
+    moments = panel.shared_moments_of_dates(model.regressors)
+    if moments is None:
+        return None
+    M, point = moments
+    return from_moments(M, point[0, 0], b, bread)
 
 
 def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.ndarray) -> AnyPool:
@@ -226,19 +238,55 @@ def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.
     return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)
 
 
-def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
+class OfDates(NamedTuple):
+    """What the cells of each date add to one regression.
+
+    Attributes:
+        influences: (T, k) bread times the sum of x u.
+        squares: (T, k) sums of squares of the effective regressors.
+        sums: (T, k) sums of the effective regressors.
+        residual: (T,) mean residual.
+    """
+
+    influences: np.ndarray
+    squares: np.ndarray
+    sums: np.ndarray
+    residual: np.ndarray
+
+
+def dates_of(pool: AnyPool, horizon: int, by_asset: bool, of_dates: OfDates | None = None) -> Dates:
     """Influence of each date on one regression.
 
     Args:
         by_asset: whether the means of each asset are taken off. Then the bias is the sum of those
             of the assets, else that of the sums by date.
+        of_dates: what its dates add, where that is known; else the cells are read.
     """
-
     bread = pool.bread if len(pool.bread) else _bread(pool)
+    if of_dates is None:
+        of_dates = _from_cells(pool, bread)
+    influences, squares, sums, residual = of_dates
+    share = squares / squares.sum(axis=0)
+    if by_asset:
+        chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
+    else:
+        used = (pool.cells_by_date > 0).reshape(-1, 1)
+        column = sums[:, None]
+        residual_column = residual[:, None]
+        chunks = [series_of(column, residual_column, used, horizon)]
+    bias = np.sum([chunk.bias for chunk in chunks], axis=0)
+    weight = np.sum([chunk.weight for chunk in chunks], axis=0)
+    weighted = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
+    persistence = weighted / np.where(weight > 0.0, weight, np.nan)
+    return Dates(influences, share, bias, persistence)
+
+
+def _from_cells(pool: AnyPool, bread: np.ndarray) -> OfDates:
+    """What each date adds, from its cells."""
     T, _ = pool.shape
     k = len(pool.b)
     influences = np.zeros((T, k))
-    share = np.zeros((T, k))
+    squares = np.zeros((T, k))
     sums = np.zeros((T, k))
     residual = np.zeros(T)
     cells_by_date = pool.cells_by_date
@@ -249,25 +297,42 @@ def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
             u = block.u
             a = np.matmul(bread, block.z)
             influences[part] = np.einsum("tkn,tn->tk", a, u)
-            share[part] = np.einsum("tkn,tkn->tk", a, a)
+            squares[part] = np.einsum("tkn,tkn->tk", a, a)
             sums[part] = a.sum(axis=2)
             cells = np.maximum(cells_by_date[part], 1)
             residual[part] = u.sum(axis=1) / cells
 
     halves(T, of_rows)
-    share /= share.sum(axis=0)
-    if by_asset:
-        chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
-    else:
-        used = (cells_by_date > 0).reshape(-1, 1)
-        column = sums[:, None]
-        residual_column = residual[:, None]
-        chunks = [series_of(column, residual_column, used, horizon)]
-    bias = np.sum([chunk.bias for chunk in chunks], axis=0)
-    weight = np.sum([chunk.weight for chunk in chunks], axis=0)
-    weighted = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
-    persistence = weighted / np.where(weight > 0.0, weight, np.nan)
-    return Dates(influences, share, bias, persistence)
+    return OfDates(influences, squares, sums, residual)
+
+
+def from_moments(M: np.ndarray, point: np.ndarray, b: np.ndarray, bread: np.ndarray) -> OfDates:
+    """What each date adds to a regression with a constant, from the moments of the dates.
+
+    Args:
+        M: (T, P, P) of [1, x - shift, y - shift].
+        point: (P - 1,) the shift.
+        b: (k,) estimates, the constant first.
+        bread: (k, k) inverse of X'X.
+    """
+    K = len(b) - 1
+    x_point = point[:K]
+    slopes = b[1:]
+    constant = b[0] + x_point @ slopes - point[K]  # about the shift
+    of_residual = np.concatenate([[-constant], -slopes, [1.0]])
+    with_residual = M @ of_residual  # (T, P) sums of [1, x - shift, y - shift] times u
+    from_centred = np.eye(K + 1)  # [1, x] from [1, x - shift]
+    from_centred[1:, 0] = x_point
+    effective = bread @ from_centred
+    XX = M[:, : K + 1, : K + 1]
+    squares = np.einsum("kp,tpq,kq->tk", effective, XX, effective, optimize=True)
+    rows = np.maximum(M[:, 0, 0], 1.0)
+    return OfDates(
+        influences=with_residual[:, : K + 1] @ effective.T,
+        squares=squares,
+        sums=M[:, 0, : K + 1] @ effective.T,
+        residual=with_residual[:, 0] / rows,
+    )
 
 
 def _bread(pool: AnyPool) -> np.ndarray:

@@ -108,7 +108,7 @@ def test_features_as_text(tmp_path: Path) -> None:
 
 
 def test_python_of_a_page_runs_and_leaves_nothing(tmp_path: Path) -> None:
-    [code] = blocks("python")
+    code = "\n".join(blocks("python"))  # a later one goes on from those before it
     (tmp_path / "snippet.py").write_text(code)
     done = shell("python snippet.py", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -241,12 +241,32 @@ def mean_of(report: Any, term: str | None) -> pd.DataFrame:
     return table[(table["scope"] == "mean") & (table["term"] == term)]
 
 
+WITHHELD = (
+    rf"without a verdict: {n('fewest')} (?:{text('of_what', 'assets?|dates?')}|clusters? by "
+    rf"{text('label', '[a-z_]+')}) are too few for a test"
+)
+
+
+def few_by_hand(report: Any, unit: str) -> bool:
+    """Whether the regression of this unit rests on fewer than 30 clusters."""
+    if setting(report, "cov") not in ("cluster", "driscoll_kraay"):
+        return False
+    fewest = clusters_by_hand(report)
+    return unit in fewest and fewest[unit][0] < 30
+
+
+def judged_by_hand(report: Any, rows: pd.DataFrame) -> pd.Series:
+    """P-values, without those that rest on few clusters."""
+    few = [few_by_hand(report, unit) for unit in rows["unit"]]
+    return rows["p_value"].mask(few)
+
+
 TESTED = rf"\(s\.e\. {n('se')}, t {n('t')}\)"
 
 
 @pattern(
     "Coefficients",
-    rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, {VERDICT})\.",
+    rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, (?:{VERDICT}|{WITHHELD}))\.",
 )
 def one_estimate(report: Any, said: Said) -> None:
     [row] = rows_of(report, said["term"]).to_dict("records")
@@ -256,6 +276,11 @@ def one_estimate(report: Any, said: Said) -> None:
         return
     said.number("se", row["std_error"])
     said.number("t", row["t_stat"])
+    if few_by_hand(report, row["unit"]):
+        said.number("fewest", clusters_by_hand(report)[row["unit"]][0])
+        way = clusters_by_hand(report)[row["unit"]][1]
+        assert way == (said["label"] or noun_of(said["of_what"]))
+        return
     said.verdict(row["p_value"])
 
 
@@ -276,13 +301,18 @@ def mean_over_dates(report: Any, said: Said) -> None:
 
 @pattern(
     "Coefficients",
-    rf"{text('term')} {SIGNIFICANCE}; estimates {ends()}(?:, mean {n('mean')}(?: \(t "
+    rf"{text('term')} (?:{SIGNIFICANCE}|is without a verdict, on too few clusters in each "
+    rf"{text('withheld', NOUN)}); estimates {ends()}(?:, mean {n('mean')}(?: \(t "
     rf"{n('t')}\))?)?\.",
 )
 def estimates_of_units(report: Any, said: Said) -> None:
     rows, mean = rows_of(report, said["term"]), mean_of(report, said["term"])
     assert len(rows) > 1 and noun_in(rows) != "date"
-    said.significance(rows["p_value"], rows["estimate"], noun_in(rows))
+    judged = judged_by_hand(report, rows)
+    if rows["p_value"].notna().any() and judged.isna().all():
+        said.word("withheld", noun_in(rows))
+    else:
+        said.significance(judged, rows["estimate"], noun_in(rows))
     said.ends(rows["estimate"], rows["unit"])
     if mean.empty:
         said.word("mean", None)
@@ -332,6 +362,11 @@ def name_of_errors(report: Any) -> str:
     return NAMES_OF_ERRORS.get(cov, cov)
 
 
+def capital(words: str) -> str:
+    """The words at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
+
+
 def refuses(report: Any, advice: str) -> list[str]:
     """What is wrong with the model when the advice is followed."""
     from runner.experiment.spec import mistakes
@@ -366,7 +401,7 @@ def allows_for_overlap(report: Any) -> bool:
     rf"would make t too large; use {ADVICE}\.",
 )
 def assets_taken_as_independent(report: Any, said: Said) -> None:
-    said.word("cov", name_of_errors(report))
+    said.word("cov", capital(name_of_errors(report)))
     assert setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters")
     assert setting(report, "by") not in ("asset", "date") and not refuses(
         report, str(said["advice"])
@@ -430,7 +465,7 @@ def clusters_by_hand(report: Any) -> dict[str, tuple[int, str]]:
     rf"reject too often \(Cameron and Miller 2015\); {FEW_HELP}\.",
 )
 def few_clusters_reject_too_often(report: Any, said: Said) -> None:
-    said.word("cov", name_of_errors(report))
+    said.word("cov", capital(name_of_errors(report)))
     clusters = clusters_by_hand(report)
     number, way = min(clusters.values())
     said.number("fewest", number)
@@ -476,7 +511,8 @@ def r2_of_one(report: Any, said: Said) -> None:
     said.number("r2", row["r2"])
     said.number("rows", row["n_obs"])
     without_constant(report, said)
-    assert bool(said["slopes"]) == (row["f_p_value"] == row["f_p_value"])
+    is_judged = row["f_p_value"] == row["f_p_value"] and not few_by_hand(report, row["unit"])
+    assert bool(said["slopes"]) == is_judged
     if said["slopes"]:
         said.verdict(row["f_p_value"])
 
@@ -516,6 +552,18 @@ def nearly_the_target(report: Any, said: Said) -> None:
 # Hypotheses
 
 
+@pattern(
+    "Hypotheses",
+    rf"{text('what')} has no verdict, on too few clusters \({n('fewest')} {text('of_what')}\)\.",
+)
+def hypothesis_on_few_clusters(report: Any, said: Said) -> None:
+    rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
+    assert rows["p_value"].notna().any() and judged_by_hand(report, rows).isna().all()
+    number, way = min(clusters_by_hand(report).values())
+    said.number("fewest", number)
+    assert way in str(said["of_what"])
+
+
 @pattern("Hypotheses", rf"{text('what')} could not be tested: {text('why')}\.")
 def hypothesis_untested(report: Any, said: Said) -> None:
     rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
@@ -545,7 +593,7 @@ def hypothesis_of_one(report: Any, said: Said) -> None:
 )
 def hypothesis_of_units(report: Any, said: Said) -> None:
     rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
-    p = rows["p_value"].dropna()
+    p = judged_by_hand(report, rows).dropna()
     said.number("hits", (p < 0.05).sum())
     said.number("of", len(p))
     assert noun_of(said["noun"]) == noun_in(rows)

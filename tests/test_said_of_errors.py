@@ -13,12 +13,13 @@ import statsmodels.api as sm
 from oracles import panel_of
 
 from runner.cli.composition import Composer
-from runner.estimators.few_clusters import ENOUGH, few_clusters
+from runner.estimators.few_clusters import ENOUGH, few_clusters, for_a_verdict
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.models.regression import Regression
 from runner.sinks import page
+from runner.sinks.plots import coefficients
 from runner.sinks.terminal import show
 
 DIGITS = 1e-6  # of the published answers, which have six
@@ -48,7 +49,7 @@ def test_the_terminal_shows_the_cautions_on_errors_that_the_page_shows(
     pooled: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [caution] = sections(pooled)["Standard errors"]
-    assert caution.startswith("classical standard errors treat the assets of a date")
+    assert caution.startswith("Classical standard errors treat the assets of a date")
     page.write(pooled, tmp_path, [])
     assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert caution in terminal(pooled, tmp_path, capsys)
@@ -106,13 +107,37 @@ def test_few_clusters_are_told_on_page_terminal_and_in_the_text_of_mlflow(
     report = report_of("data.assets=[S1V1,S1V5,S5V5]", "model=pooled", "data.start=2010-01-01")
     [caution] = sections(report)["Standard errors"]
     assert caution == (
-        "clustered standard errors rest on 3 assets: with fewer than 30 clusters tests reject too "
+        "Clustered standard errors rest on 3 assets: with fewer than 30 clusters tests reject too "
         "often (Cameron and Miller 2015); use model.cov=driscoll_kraay model.clusters=[]."
     )
     page.write(report, tmp_path, [])
     assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert caution in terminal(report, tmp_path, capsys)
     assert caution in reading(report)
+
+
+def test_nothing_is_called_significant_on_few_clusters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of(
+        "data.assets=[S1V1,S1V5,S5V5]",
+        "model=pooled",
+        "model.clusters=[asset,date]",
+        "data.start=2010-01-01",
+    )
+    assert (report.fit.coefficients["p_value"] < 0.05).any()
+    judged = for_a_verdict(report.fit.coefficients, report.fit.quality)
+    assert judged.isna().all()
+    for sentence in sections(report)["Coefficients"]:
+        assert sentence.endswith("without a verdict: 3 assets are too few for a test.")
+    page.write(report, tmp_path, [])
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for words in (*reading(report), terminal(report, tmp_path, capsys), written):
+        assert "significantly different" not in words
+        assert "**" not in words
+    [panel, *_] = coefficients(report).axes
+    points = panel.collections[1]
+    assert points.get_facecolor().tolist() == [[1.0, 1.0, 1.0, 1.0]]
 
 
 def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(

@@ -39,6 +39,11 @@ class Few(NamedTuple):
             return count(self.number, self.way)
         return f"{count(self.number, 'cluster')} by {self.way}"
 
+    @property
+    def without_verdict(self) -> str:
+        """What is said instead of how significant an estimate is."""
+        return f"without a verdict: {self.words} are too few for a test"
+
 
 def few_clusters(quality: pd.DataFrame) -> Few | None:
     """The fewest clusters among the regressions of a table of quality; None where all have enough.
@@ -54,6 +59,24 @@ def few_clusters(quality: pd.DataFrame) -> Few | None:
     row = rows.iloc[0]
     number = int(row["clusters"])
     return Few(number, str(row["clusters_by"]), str(row["unit"]), len(rows))
+
+
+def for_a_verdict(table: pd.DataFrame, quality: pd.DataFrame) -> pd.Series:
+    """The p-values of a table that deserve a verdict; NaN of regressions on too few clusters.
+
+    Whatever says or marks that an estimate is significant asks it. The mean over regressions has
+    an error of its own, and keeps its p-value.
+
+    Args:
+        table: with the columns `scope`, `unit` and `p_value`.
+    """
+    p_values = table["p_value"]
+    if "clusters" not in quality:
+        return p_values
+    are_few = quality["clusters"].astype(float) < ENOUGH
+    units = quality.loc[are_few, "unit"]
+    rests_on_few = table["unit"].isin(units) & (table["scope"] != "mean")
+    return p_values.mask(rests_on_few)
 
 
 def what_helps(model: RegressionSettings, few: Few, dates: int, horizon: int) -> str:

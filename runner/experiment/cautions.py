@@ -38,7 +38,7 @@ def cautions(report: Report, of_mean: bool = True) -> list[str]:
     is_pooled = noun != "asset" and len(report.panel.assets) > 1
     if is_pooled and not _allows_for_dates(report, errors):
         sentences.append(
-            f"{called(errors)} standard errors treat the assets of a date as independent; "
+            f"{_first(errors)} standard errors treat the assets of a date as independent; "
             f"common shocks would make t too large{_instead(report, 'date')}."
         )
     return [*sentences, *_on_overlap(report, errors, noun), *_on_few_clusters(report, errors, noun)]
@@ -82,9 +82,15 @@ def _on_few_clusters(report: Report, errors: str, noun: str) -> list[str]:
     dates = int((panel.usable_by_date > 0).sum())
     helps = what_helps(model, few, dates, panel.horizon)
     return [
-        f"{called(errors)} standard errors rest on {where}: with fewer than {ENOUGH} clusters "
+        f"{_first(errors)} standard errors rest on {where}: with fewer than {ENOUGH} clusters "
         f"tests reject too often (Cameron and Miller 2015); {helps}."
     ]
+
+
+def _first(errors: str) -> str:
+    """The name of these errors where a sentence begins."""
+    name = called(errors)
+    return name[0].upper() + name[1:]
 
 
 def _clusters(report: Report) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import listed
+from runner.estimators.few_clusters import Few, few_clusters, for_a_verdict
 from runner.estimators.settings import RegressionSettings
 from runner.experiment import advice
 from runner.experiment.cautions import cautions
@@ -123,7 +124,8 @@ def _coefficients(report: Report) -> list[str]:
     if len(place) == len(table):  # one unit: no table of many terms is searched for each of them
         columns = [table[name].tolist() for name in STATISTICS]
         statistics = dict(zip(place, zip(*columns, strict=True), strict=True))
-        sentences = [_alone(term, *statistics[term]) for term in shown]
+        few = few_clusters(report.fit.quality)
+        sentences = [_alone(term, few, *statistics[term]) for term in shown]
     else:
         sentences = [_term(report, term, table[code == place[term]]) for term in shown]
     if len(kept) > MOST_TERMS:
@@ -135,13 +137,19 @@ def _coefficients(report: Report) -> list[str]:
     return sentences
 
 
-def _alone(term: str, estimate: float, std_error: float, t_stat: float, p_value: float) -> str:
-    """One term of one unit."""
+def _alone(
+    term: str, few: Few | None, estimate: float, std_error: float, t_stat: float, p_value: float
+) -> str:
+    """One term of one unit.
+
+    Args:
+        few: the clusters that its error rests on, where they are too few for a verdict.
+    """
     if math.isnan(p_value):
         return f"{term}: {number(estimate)}, without a test."
     errors = f"s.e. {number(std_error)}, t {t_text(t_stat)}"
     size = number(estimate)
-    answer = verdict(p_value)
+    answer = few.without_verdict if few else verdict(p_value)
     return f"{term}: {size} ({errors}), {answer}."
 
 
@@ -149,7 +157,8 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
     """One term, over however many units there are."""
     if len(rows) == 1:
         statistics = [rows[name].iloc[0] for name in STATISTICS]
-        return _alone(term, *statistics)
+        of_unit = report.fit.quality["unit"] == rows["unit"].iloc[0]
+        return _alone(term, few_clusters(report.fit.quality[of_unit]), *statistics)
     mean = _mean(report, term)
     noun = plural(unit_noun(rows))
     spread = _range(rows, "estimate")
@@ -163,7 +172,12 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         return f"{term}: {of_mean} over {len(rows):,} dates, {result}; {estimates}."
     has_test = rows["p_value"].notna()
     tested = rows[has_test]
-    result = significance(tested, noun) if len(tested) else "is without tests"
+    judged = tested[for_a_verdict(tested, report.fit.quality).notna()]
+    result = "is without tests"
+    if len(judged):
+        result = significance(judged, noun)
+    elif len(tested):
+        result = f"is without a verdict, on too few clusters in each {unit_noun(rows)}"
     if mean is None:
         return f"{term} {result}; {estimates}."
     of_mean = f"mean {number(mean['estimate'])}"
@@ -197,7 +211,8 @@ def _fit(report: Report) -> list[str]:
     row = quality.iloc[0]
     rows = count(int(row["n_obs"]), "row")
     text = f"R2 is {number(row['r2'])} in sample ({rows}{without_constant})"
-    if row["f_p_value"] >= 0.0:
+    few = few_clusters(quality)
+    if row["f_p_value"] >= 0.0 and few is None:
         text += f"; the slopes together are {verdict(row['f_p_value'])}"
     return [*_nearly_the_target(report), f"{text}."]
 
@@ -232,14 +247,19 @@ def _without_constant(quality: pd.DataFrame) -> str:
 
 def _hypotheses(report: Report) -> list[str]:
     tests = report.fit.hypotheses.groupby("hypothesis", sort=False)
-    return [_hypothesis(str(text), rows) for text, rows in tests]
+    return [_hypothesis(str(text), rows, report.fit.quality) for text, rows in tests]
 
 
-def _hypothesis(text: str, rows: pd.DataFrame) -> str:
+def _hypothesis(text: str, rows: pd.DataFrame, quality: pd.DataFrame) -> str:
     has_test = rows["p_value"].notna()
     tested = rows[has_test]
     if tested.empty:
         return f"{text} could not be tested: {listed(rows['reason'].unique())}."
+    tested = tested[for_a_verdict(tested, quality).notna()]
+    if tested.empty:
+        few = few_clusters(quality)
+        clusters = f" ({few.words})" if few else ""
+        return f"{text} has no verdict, on too few clusters{clusters}."
     is_rejected = tested["p_value"] < LEVEL
     rejected = int(is_rejected.sum())
     if len(rows) == 1:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from runner.data.calendar import span
+from runner.estimators.few_clusters import few_clusters, for_a_verdict
 from runner.experiment.reading import sections
 from runner.experiment.wording import calendar_text, target_text
 from runner.record.processor import processor
@@ -179,6 +180,8 @@ def _captions(report: Report) -> dict[str, str]:
     table = report.fit.coefficients
     if noun_of(table) == "date":
         caption = "A premium that is stable stays near the dashed line; a bend is a change of it."
+    elif few_clusters(report.fit.quality):
+        caption = "Intervals on too few clusters are likely too narrow: no verdict on significance."
     elif table["ci_low"].notna().any():
         caption = "An interval without the dashed zero: significantly different from zero."
     else:
@@ -320,14 +323,13 @@ def _coefficients(report: Report) -> list[Html]:
     of_mean = table["scope"] == "mean"
     means = table[of_mean].drop(columns=["unit", "scope"])
     if noun == "date":
-        means = _starred(table[of_mean]).drop(columns=["unit", "scope"])
-    each = _starred(per_unit(table))
+        means = _starred(table[of_mean], report.fit.quality).drop(columns=["unit", "scope"])
+    each = _starred(per_unit(table), report.fit.quality)
     title = "Estimates"
     if noun != "regression":
         title = f"Estimates of each {noun}"
     parts = [framed(means, f"Mean over {plural(noun)}", file)]
-    has_p = table["p_value"].notna()
-    if has_p.any():
+    if for_a_verdict(table, report.fit.quality).notna().any():
         note = "*** p < 0.01, ** p < 0.05, * p < 0.10"
         parts.append(tag("p", note, class_="note"))
     if len(each):
@@ -336,12 +338,12 @@ def _coefficients(report: Report) -> list[Html]:
     return parts
 
 
-def _starred(table: pd.DataFrame) -> pd.DataFrame:
+def _starred(table: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     """With a column of stars after the p-values, which has no heading."""
     table = table.copy()
     at_p = table.columns.get_loc("p_value")
     after = at_p + 1
-    marks = [stars(p) for p in table["p_value"]]
+    marks = [stars(p) for p in for_a_verdict(table, quality)]
     table.insert(after, "", marks)
     return table
 

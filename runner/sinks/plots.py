@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import unknown
+from runner.estimators.few_clusters import for_a_verdict
 from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
@@ -125,8 +126,12 @@ def coefficients(report: Report) -> Any:
     whose = count(n, noun) if n > 1 else unit_name(units[0])
     note = ""
     has_p = table["p_value"].notna()
+    judged = for_a_verdict(table, report.fit.quality)
+    table = table.assign(judged=judged)
     if has_p.any():
         filled = "filled: p < 0.05; " if few else ""
+        if judged.isna().all():
+            filled = "too few clusters for a verdict; "
         interval = _interval(report)
         note = f"{interval}; {filled}"
     note += "each on its own scale"
@@ -253,7 +258,7 @@ def _forest(
     high = floats(rows, "ci_high")
     estimates = floats(rows, "estimate")
     axes.hlines(heights, low, high, color=BLUE, linewidth=1.4)
-    significant = rows["p_value"] < LEVEL
+    significant = rows["judged"] < LEVEL
     fills = np.where(significant, BLUE, "white")
     axes.scatter(estimates, heights, s=20, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
     ticks = list(heights)
@@ -305,9 +310,9 @@ def _sorted(
         )
     nouns = plural(unit_noun(rows))
     label = f"{nouns}, sorted"
-    significant = rows["p_value"] < LEVEL
+    significant = rows["judged"] < LEVEL
     hits = int(significant.sum())
-    has_p = rows["p_value"].notna()
+    has_p = rows["judged"].notna()
     tested = int(has_p.sum())
     if tested:
         label += f"; {hits:,} of {tested:,} with p < 0.05"

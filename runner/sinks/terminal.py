@@ -13,6 +13,7 @@ from rich.text import Text
 
 from runner.data.calendar import span
 from runner.errors import SpecError, listed
+from runner.estimators.few_clusters import for_a_verdict
 from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
@@ -126,7 +127,8 @@ def _show_coefficients(console: Page, report: Report, directory: Path, most: int
             file = directory / "coefficients.csv"
             console.print(f"{count(more, 'more row')} in {file}")
             printed += 1
-    legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
+    has_verdict = for_a_verdict(table, report.fit.quality).notna()
+    legend = f" {LEGEND}" if has_verdict.any() else ""
     errors = console.wrapped(f"standard errors: {report.fit.errors}.{legend}")
     _print(console, errors)
     return printed + len(errors)
@@ -340,22 +342,28 @@ def _coefficients(report: Report, most: int, whole: bool) -> Sheet:
     table = Sheet((name, name in (heading, *LEFT)) for name in names)
     mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
     previous = ""
-    for row in report.fit.coefficients.head(most).itertuples():
+    first = report.fit.coefficients.head(most)
+    judged = for_a_verdict(first, report.fit.quality)
+    for row, p_value in zip(first.itertuples(), judged, strict=True):
         unit = mean if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
         cells = [number(row.estimate, row.std_error)]
         if tested:
-            cells += _errors(row, noun, whole)
+            cells += _errors(row, p_value, noun, whole)
         table.add_line(["" if unit == previous else unit, row.term, *cells])
         previous = unit
     return table
 
 
-def _errors(row: Any, noun: str, with_interval: bool) -> list[str]:
-    """Standard error, t, p, interval and stars of a row."""
+def _errors(row: Any, judged: float, noun: str, with_interval: bool) -> list[str]:
+    """Standard error, t, p, interval and stars of a row.
+
+    Args:
+        judged: the p-value that stars are of; NaN where it deserves none.
+    """
     error = row.std_error
-    significance = stars(row.p_value)
+    significance = stars(judged)
     if row.scope == "mean":
         significance = stars_of_mean(row.p_value, noun)
     low = number(row.ci_low, error)
@@ -382,8 +390,9 @@ def _summary(report: Report, whole: bool) -> Sheet:
         mean = means.loc[term]
         error = mean["std_error"]
         spread = [number(part["estimate"].quantile(q), error) for q in quantiles.values()]
-        significant = int((part["p_value"] < LEVEL).sum())
-        tested = int(part["p_value"].notna().sum())
+        judged = for_a_verdict(part, report.fit.quality)
+        significant = int((judged < LEVEL).sum())
+        tested = int(judged.notna().sum())
         cells = [
             str(term),
             number(mean["estimate"], error),

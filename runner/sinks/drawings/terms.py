@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.estimators.few_clusters import for_a_verdict
 from runner.models.fit import headline
 from runner.sinks.canvas import (
     AXIS_LINE,
@@ -39,7 +40,7 @@ MOST_WRITTEN = 12  # columns whose cells have their number written in
 CLOSE = 0.5  # correlation from which on three features are worth a picture
 SAMPLE = 100_000  # rows taken for correlations
 BRIGHTEST = 4.0  # the t from which on a cell has its full colour
-CELLS = ("t_stat", "estimate", "p_value")  # what is read of each cell
+CELLS = ("t_stat", "estimate", "p_value", "judged")  # what is read of each cell
 FLAT = 0.25  # inches of names of columns that are not upright
 SHADE = "#BAD6EB"  # of a bar that is not significant
 MINUS = "\u2212"  # as long as a plus
@@ -58,7 +59,8 @@ def t_stats(report: Report) -> Any:
         return _slopes(report) if units == 1 else None
     noun = unit_noun(table)
     if 1 < units <= MOST_ROWS and noun != "date":
-        return _cells(table, noun)
+        judged = for_a_verdict(table, report.fit.quality)
+        return _cells(table.assign(judged=judged), noun)
     central = headline(table)
     with_t = central.dropna(subset="t_stat")
     central = with_t.head(MOST_ROWS)
@@ -83,7 +85,10 @@ def t_stats(report: Report) -> Any:
     note += f"; standard errors: {report.fit.kind_of_errors}"
     t = central["t_stat"]
     size_of_t = t.abs()
-    significant = size_of_t > critical
+    judged = for_a_verdict(central, report.fit.quality)
+    significant = (size_of_t > critical) & judged.notna()
+    if judged.isna().all():
+        note += "; too few clusters for a verdict"
     axes = _bars(central["term"], t, significant, "t statistics", note)
     texts = estimate_texts(central["term"], central)
     say_at_points(axes, t, -np.arange(len(t)), texts)
@@ -196,7 +201,7 @@ def _said(cells: dict[str, pd.DataFrame], names: list[str]) -> list[list[str]]:
 def _write(axes: Any, cells: dict[str, pd.DataFrame]) -> None:
     """Estimates into their cells, light on dark, bold where p is below the level."""
     t = cells["t_stat"].to_numpy(dtype=float)
-    p = cells["p_value"].to_numpy(dtype=float)
+    p = cells["judged"].to_numpy(dtype=float)
     estimates = cells["estimate"].to_numpy(dtype=float)
     size = 8.5 if estimates.shape[1] <= 9 else 7.4
     is_known = np.isfinite(estimates)

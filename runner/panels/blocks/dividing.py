@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,11 @@ def _chunks(market: Market) -> Chunks:
             alive[:] = True
             rows[:] = CHUNK * len(market.assets)
             break
-        chunk = (part.row + first) // CHUNK
-        alive[chunk, part.column] = True
-        rows += np.bincount(chunk, minlength=count)
+        # rows lie in order of dates
+        of_part = range(first // CHUNK, -(-(first + len(part.dates)) // CHUNK))
+        first_dates = np.arange(of_part.start, of_part.stop + 1) * CHUNK - first
+        edges = np.searchsorted(part.row, first_dates).tolist()
+        for chunk, (start, stop) in zip(of_part, pairwise(edges), strict=True):
+            alive[chunk, part.column[start:stop]] = True
+            rows[chunk] += stop - start
     return Chunks(alive, rows)

@@ -91,7 +91,7 @@ def forecasts_of(path: str) -> Any:
     from runner.models import Regression
     from runner.validation import WalkForward
 
-    model = Regression(by=None, estimator="ridge", penalty=PENALTY)
+    model = Regression(by=None, estimator="ridge", penalty=PENALTY, standardise=False)
     return runner.forecast(model, panel_of(path), WalkForward(first=FIRST, test=TEST))
 
 

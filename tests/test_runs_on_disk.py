@@ -158,6 +158,27 @@ def test_a_model_of_labels_that_change_is_refused_before_anything_is_made(
     assert f"{name}: industry changes over time; allowed with data.on_disk" in ended.err
 
 
+ON_DISK = ("target=forward_return", "validation=none", "data.on_disk=true")
+
+
+def test_analyses_of_labels_that_change_are_refused_with_the_model_before_anything_is_made(
+    firms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unasked(*_: object) -> None:
+        raise AssertionError("a panel is made")
+
+    monkeypatch.setattr(shared_work, "build_in_blocks", unasked)
+    analysis = "{_target_: runner.analyses.target_by_group, group: industry}"
+    words = ("model=pooled", "model.by=industry", f"analyses.industries={analysis}")
+    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, *words, *ON_DISK)
+    assert ended.code == 2
+    lines = [line for line in ended.err.splitlines() if "changes over time" in line]
+    settings = ["model.by", "analyses.industries.group"]
+    assert len(lines) == len(settings)
+    for line, setting in zip(lines, settings, strict=True):
+        assert f"error: {setting}: industry changes over time" in line
+
+
 @pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
 def test_blocks_have_the_same_bits_whoever_makes_them(
     executor: str, firms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,7 @@ settings. The settings of each part stand in its method, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from runner.data.labels import changing_on_disk
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
-from runner.experiment.nodes import ASKED, kinds_of
+from runner.experiment.nodes import ASKED, defaults_of, kinds_of
 from runner.experiment.settings import executor_of
 from runner.features.asked import KEYS, by_settings, together
 from runner.panels.blocks.building import build_in_blocks
@@ -195,6 +196,18 @@ def _labels_of_model(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 yield setting, named.name
 
 
+def _labels_of_analyses(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """The settings of analyses that name labels, and those labels; defaults name some too."""
+    for analysis, function in experiment.analyses.items():
+        if not isinstance(function, partial):
+            continue
+        settings = {**defaults_of(function.func), **function.keywords}
+        for setting, value in settings.items():
+            for named in by_settings({setting: value}, kinds_of(function.func), False):
+                if named.taken_for == "label":
+                    yield f"{analysis}.{setting}", named.name
+
+
 def full_panel(experiment: Experiment, market: Market) -> Panel:
     """The panel (T, N) of all features of the experiment, on every row of the target.
 
@@ -226,7 +239,7 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
 
 
 def _refuse_changing_labels(experiment: Experiment, market: Market) -> None:
-    """Whether the labels that the model names hold for ever, as a panel on disk needs them.
+    """Whether the labels of model and analyses hold for ever, as a panel on disk needs them.
 
     Raises:
         DataError: some change, one line each.
@@ -235,6 +248,9 @@ def _refuse_changing_labels(experiment: Experiment, market: Market) -> None:
     for setting, name in _labels_of_model(experiment):
         if name in market.labels:
             mistakes.append(changing_on_disk(f"model.{setting}", name))
+    for setting, name in _labels_of_analyses(experiment):
+        if name in market.labels:
+            mistakes.append(changing_on_disk(f"analyses.{setting}", name))
     if mistakes:
         raise DataError(mistakes)
 

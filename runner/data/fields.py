@@ -194,7 +194,8 @@ class LongColumn:
             row = row[known]
             column = column[known]
         N = len(self.listings.assets)
-        of_dates = np.bincount(row, minlength=len(self.listings.dates))
+        every_date = np.arange(len(self.listings.dates) + 1, dtype=row.dtype)
+        of_dates = np.diff(np.searchsorted(row, every_date))  # rows lie in order of dates
         first = np.zeros(N, dtype=np.intp)
         last = np.zeros(N, dtype=np.intp)
         first[column[::-1]] = row[::-1]  # of several the last that is written stays

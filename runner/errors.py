@@ -41,6 +41,10 @@ class DataError(RunnerError):
     """The data that the spec names is missing, bad or too short."""
 
 
+class RefusedError(DataError):
+    """The data cannot give the panel that the spec asks for: no outcome was looked at."""
+
+
 class SettingError(DataError):
     """A setting that the data contradicts, and the value to use instead.
 

@@ -210,6 +210,33 @@ def test_runs_into_one_directory_are_one_finished_trial(tmp_path, monkeypatch) -
     assert (tmp_path / "here" / "run.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("word", "status", "trials"),
+    [("+features.other=nothing_of_that_name", "refused", 0), ("data.rows=160", "finished", 1)],
+)
+def test_a_spec_that_looked_at_no_outcome_is_no_trial(
+    tmp_path: Path, word: str, status: str, trials: int
+) -> None:
+    call_cli(tmp_path, *SPEC, word)
+    path = tmp_path / "outputs" / "ledger.db"
+    with sqlite3.connect(path) as book:
+        [(family, found)] = book.execute("select family, status from trials").fetchall()
+    assert found == status
+    assert Ledger(path).count(family).trials == trials
+
+
+def test_a_run_that_died_after_its_panel_was_made_is_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise DataError("the fit failed")
+
+    monkeypatch.setattr("runner.experiment.run.forecasts_of", broken)
+    call_cli(tmp_path, *SPEC)
+    with sqlite3.connect(tmp_path / "outputs" / "ledger.db") as book:
+        assert book.execute("select status from trials").fetchall() == [("failed",)]
+
+
 def test_an_empty_ledger_is_no_new_one(tmp_path) -> None:
     (tmp_path / "ledger.db").touch()
     with pytest.raises(DataError, match=r"ledger: .* is empty: the trials that it had are lost"):

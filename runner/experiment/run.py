@@ -13,7 +13,7 @@ import pandas as pd
 from runner.compute.cache import Bench
 from runner.compute.pages import trim
 from runner.data.market import Market
-from runner.errors import DataError, placed
+from runner.errors import DataError, RefusedError, placed
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.report import Report
 from runner.experiment.settings import FULL, OFF
@@ -125,7 +125,7 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
         panel_of_features = shared.panel(experiment, market)
     except DataError as error:
         of_folds = _misplaced(experiment.splitter, market.dates)
-        raise DataError([*error.mistakes, *of_folds]) from None
+        raise RefusedError([*error.mistakes, *of_folds]) from None
     panel, rows = shared.rows(experiment, market, panel_of_features)
     model = experiment.model.on(panel)  # group dummies become regressors
     folds = _folds(experiment.splitter, panel)

@@ -22,7 +22,7 @@ VERSION = 1  # `user_version` of the files made here; those of earlier versions 
 RESTORED = "allowed: a copy of it, or none, which begins to count anew"
 PATIENCE = 50.0  # seconds for other writers
 FINISHED, FAILED, ABANDONED, PLANNED = 3, 2, 1, 0  # how far a trial came; the furthest place counts
-RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED}
+RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED, "refused": PLANNED}
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,14 @@ class Ledger:
     def begin(self, family_of: Mapping[tuple[str, str], str], status: str = "planned") -> None:
         """Note trials (key, directory) as `planned` or `begun`, with the family of each.
 
-        Of trials that the ledger knows only those that failed change.
+        Of trials that the ledger knows only those that failed or were refused change.
         """
         rows = [(key, place, family, status) for (key, place), family in family_of.items()]
         with self._open() as book:
             book.executemany(
                 "insert into trials (key, place, family, status) values (?, ?, ?, ?) "
-                "on conflict do update set status = excluded.status where status = 'failed'",
+                "on conflict do update set status = excluded.status "
+                "where status in ('failed', 'refused')",
                 rows,
             )
 
@@ -93,7 +94,7 @@ class Ledger:
             book.executemany("update trials set family = ? where family = ?", moved)
 
     def end(self, key: str, place: str, status: str, seconds: float) -> None:
-        """Note how a trial ended: `finished` or `failed`."""
+        """Note how a trial ended: `finished`, `failed`, or `refused`, which is no trial."""
         self.ended({(key, place): (status, seconds)})
 
     def ended(self, outcomes: Mapping[tuple[str, str], tuple[str, float]]) -> None:

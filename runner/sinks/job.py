@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from runner.compute.cache import Bench
-from runner.errors import DataError, RunnerError
+from runner.errors import DataError, RefusedError, RunnerError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
 from runner.experiment.settings import FULL, Settings
@@ -60,7 +60,10 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
 
 
 def _counted(experiment: Experiment, directory: Path) -> Report:
-    """Run, and count the trial whatever comes of it once its data was read."""
+    """Run, and count the trial whatever comes of it once its panel was made.
+
+    A spec that asks for a panel that its data cannot give looked at no outcome, and is none.
+    """
     bench = Bench()
     shared = SharedWork(bench)
     settings = experiment.settings
@@ -76,6 +79,9 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
         report = compute(experiment, directory, bench)
         status = "finished"
         return report
+    except RefusedError:
+        status = "refused"
+        raise
     finally:
         ledger.end(key, place, status, time.monotonic() - begun)
 

@@ -64,8 +64,8 @@ def few_clusters(quality: pd.DataFrame) -> Few | None:
 def for_a_verdict(table: pd.DataFrame, quality: pd.DataFrame) -> pd.Series:
     """The p-values of a table that deserve a verdict; NaN of regressions on too few clusters.
 
-    Whatever says or marks that an estimate is significant asks it. The mean over regressions has
-    an error of its own, and keeps its p-value.
+    Sentences, stars and marks of coefficients ask it. The mean over regressions has an error of its
+    own, and keeps its p-value.
 
     Args:
         table: with the columns `scope`, `unit` and `p_value`.

@@ -100,7 +100,9 @@ class File(Form):
         files, table = self._table()
         settings = self._of_disk()
         if belongs_on_disk(settings, files, table):
-            return market_on_disk(settings, files, table, self._roles(table))
+            stored = market_on_disk(settings, files, table, self._roles(table))
+            pa.default_memory_pool().release_unused()
+            return stored
         long = self._long(files, table)
         pa.default_memory_pool().release_unused()  # else it keeps some times what the market takes
         market = long.widen(self.assets, self.start, self.end)

@@ -21,6 +21,7 @@ import numpy as np
 
 from runner.compute.executors.executor import Executor
 from runner.compute.memory import GIGABYTE
+from runner.compute.pages import trim
 from runner.data.attribution import Lost, causes, undefined
 from runner.data.labels import LabelsOnDisk
 from runner.data.market import Market
@@ -75,6 +76,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     make = partial(make_block, market, recipe, reach, folder)
     made_as_they_come = counted(executor.results(make, blocks), len(blocks), "blocks of dates made")
     by_position = dict(made_as_they_come)
+    trim()  # what the last blocks took
     made = [by_position[position] for position in range(len(blocks))]
     files = []
     for block, of_block in zip(blocks, made, strict=True):

@@ -14,12 +14,14 @@ from runner.panels.blocks.recipe import Reach, Recipe
 NUMBERS = 2**25  # of the rows of a block
 CELLS = 6_000_000  # (date x asset) of one column of a block, with the rows before and after it
 CHUNK = 64  # dates that blocks are made of
+LONG = 4  # look-backs of a block that would compute little twice if it were shorter
 
 
 def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     """The dates of each block: as many as fit, the first at the first date.
 
-    Bounded are the rows, with all columns, and the cells (date x asset) of one column.
+    Bounded are the rows, with all columns, and the cells (date x asset) of one column, and half as
+    many of both where a block is long beside its look-back.
     """
     T = len(market.dates)
     of_chunks = _chunks(market)
@@ -38,13 +40,22 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
             alive = np.count_nonzero(of_chunks.alive[known].any(axis=0))
             cells = alive * (longer - start + around)
             numbers = int(of_chunks.rows[own].sum()) * columns
-            # blocks that are short beside their look-back would compute everything many times
-            if longer - start > max(reach.before, CHUNK) and (cells > CELLS or numbers > NUMBERS):
+            share = max(cells / CELLS, numbers / NUMBERS)
+            if _is_enough(longer - start, share, reach):
                 break
             stop = longer
         blocks.append(slice(start, stop))
         start = stop
     return blocks
+
+
+def _is_enough(dates: int, share: float, reach: Reach) -> bool:
+    """Whether a block of so many dates is too large, at this share of what is bounded."""
+    if dates <= max(reach.before, CHUNK):  # shorter ones would compute everything many times
+        return False
+    if dates <= LONG * reach.before:
+        return share > 1.0
+    return share > 0.5
 
 
 class Chunks(NamedTuple):

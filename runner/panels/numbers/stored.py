@@ -32,7 +32,7 @@ from runner.panels.numbers.selections import (
     runs,
 )
 
-AT_A_TIME = 2**26  # bytes of rows that are read at a time
+AT_A_TIME = 2**25  # bytes of rows that are read at a time
 OF_ASSETS = 3 * 2**28  # bytes of the rows of assets that are held at a time, read over all dates
 HELD = 2**28  # bytes of a part that is held in memory as it is taken
 

@@ -261,6 +261,17 @@ def judged_by_hand(report: Any, rows: pd.DataFrame) -> pd.Series:
     return rows["p_value"].mask(few)
 
 
+UNJUDGED = rf"(?:; without a verdict in {n('unjudged')}, on too few clusters)?"
+
+
+def unjudged_by_hand(report: Any, said: Said, rows: pd.DataFrame) -> pd.Series:
+    """P-values that deserve a verdict; the sentence counts those that do not."""
+    judged = judged_by_hand(report, rows)
+    few = int(rows["p_value"].notna().sum() - judged.notna().sum())
+    said.number("unjudged", few) if few else said.word("unjudged", None)
+    return judged
+
+
 TESTED = rf"\(s\.e\. {n('se')}, t {n('t')}\)"
 
 
@@ -301,7 +312,7 @@ def mean_over_dates(report: Any, said: Said) -> None:
 
 @pattern(
     "Coefficients",
-    rf"{text('term')} (?:{SIGNIFICANCE}|is without a verdict, on too few clusters in each "
+    rf"{text('term')} (?:{SIGNIFICANCE}{UNJUDGED}|is without a verdict, on too few clusters in each "
     rf"{text('withheld', NOUN)}); estimates {ends()}(?:, mean {n('mean')}(?: \(t "
     rf"{n('t')}\))?)?\.",
 )
@@ -312,6 +323,7 @@ def estimates_of_units(report: Any, said: Said) -> None:
     if rows["p_value"].notna().any() and judged.isna().all():
         said.word("withheld", noun_in(rows))
     else:
+        judged = unjudged_by_hand(report, said, rows)
         said.significance(judged, rows["estimate"], noun_in(rows))
     said.ends(rows["estimate"], rows["unit"])
     if mean.empty:
@@ -588,19 +600,18 @@ def hypothesis_of_one(report: Any, said: Said) -> None:
 @pattern(
     "Hypotheses",
     rf"{text('what')} is rejected at 5 % in {n('hits')} of {n('of')} "
-    rf"{text('noun', NOUN)}{CHANCE}"
+    rf"{text('noun', NOUN)}{CHANCE}{UNJUDGED}"
     rf"(?:; not testable in {n('untested')})?\.",
 )
 def hypothesis_of_units(report: Any, said: Said) -> None:
     rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
-    p = judged_by_hand(report, rows).dropna()
+    p = unjudged_by_hand(report, said, rows).dropna()
     said.number("hits", (p < 0.05).sum())
     said.number("of", len(p))
     assert noun_of(said["noun"]) == noun_in(rows)
     said.chance(int((p < 0.05).sum()), len(p)) if (p < 0.05).any() else said.word("chance", None)
-    said.number("untested", len(rows) - len(p)) if len(p) < len(rows) else said.word(
-        "untested", None
-    )
+    untested = int(rows["p_value"].isna().sum())
+    said.number("untested", untested) if untested else said.word("untested", None)
 
 
 # Out of sample

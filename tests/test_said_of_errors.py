@@ -11,14 +11,19 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles import panel_of
+from studies import study_of
 
+from runner.analyses.estimates.nested import nested
+from runner.analyses.estimates.performance import performance, style_box
 from runner.cli.composition import Composer
-from runner.estimators.few_clusters import ENOUGH, few_clusters, for_a_verdict
+from runner.estimators.few_clusters import ENOUGH, few_clusters, for_a_verdict, significance_of
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.models.regression import Regression
+from runner.models.study import Study
 from runner.sinks import page
+from runner.sinks.drawings import DRAWINGS
 from runner.sinks.plots import coefficients
 from runner.sinks.terminal import show
 
@@ -138,6 +143,64 @@ def test_nothing_is_called_significant_on_few_clusters(
     [panel, *_] = coefficients(report).axes
     points = panel.collections[1]
     assert points.get_facecolor().tolist() == [[1.0, 1.0, 1.0, 1.0]]
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Study:
+    """A group of 36 assets and one of 9: 36 clusters are enough for a test, 9 are not."""
+    rng = np.random.default_rng(3)
+    X = np.repeat(rng.standard_normal((80, 1, 3)), 45, axis=1)
+    y = 0.5 + X @ [1.0, 0.5, -0.5] + 0.3 * rng.standard_normal((80, 45))
+    panel = panel_of(y, X)
+    sectors = ["many" if i < 36 else "few" for i in range(45)]
+    groups = pd.DataFrame({"sector": sectors}, index=panel.assets)
+    features = ["MktRF", "SMB", "HML"]
+    panel = replace(panel, groups=groups, names=features)
+    return study_of(panel, Regression(by="sector", cov="cluster", clusters=["asset"]))
+
+
+def test_groups_on_few_clusters_are_counted_apart(mixed: Study) -> None:
+    coefficients = mixed.fit.coefficients
+    alphas = coefficients[(coefficients["term"] == "const") & (coefficients["scope"] == "group")]
+    assert (alphas["p_value"] < 0.05).all() and len(alphas) == 2
+    ends = "in 1 of 1 groups (positive); without a verdict in 1, on too few clusters"
+    said = significance_of(alphas, mixed.fit.quality, "groups")
+    assert said == f"is significant at 5 % {ends}"
+    few = alphas[alphas["unit"] == "few"]
+    said = significance_of(few, mixed.fit.quality, "groups")
+    assert said == "is without a verdict, on too few clusters in each group"
+
+
+def test_analyses_give_few_clusters_no_verdict(mixed: Study) -> None:
+    few = "without a verdict: 9 assets are too few for a test"
+    [alpha, *_] = performance(mixed).words
+    assert "in 1 of 1 groups (positive); without a verdict in 1, on too few clusters;" in alpha
+    box = style_box(mixed)
+    table = box.table.set_index("unit")
+    assert table.loc["many", ["size", "value", "reason"]].tolist() == ["small", "growth", ""]
+    assert table.loc["few", ["size", "value", "reason"]].tolist() == ["", "", few]
+    assert table.loc["few", "size_p_value"] < 0.05  # the table keeps it
+    fuller = nested(mixed, regressors=["MktRF"])
+    assert (fuller.table["p_value"] < 0.05).all() and fuller.metrics["rejected"] == 1.0
+    assert fuller.words[0] == (
+        "SMB and HML together: significantly different from zero at 5 % in 1 of 1 groups "
+        "(cluster Wald test); without a verdict in 1, on too few clusters."
+    )
+    *_, full = DRAWINGS["nested"](fuller.table).axes[0].collections
+    fills = dict(zip(fuller.table["unit"], full.get_facecolor().tolist(), strict=True))
+    assert fills["few"] == [1.0, 1.0, 1.0, 1.0] != fills["many"]
+
+
+def test_analyses_of_one_regression_on_few_clusters_say_so(mixed: Study) -> None:
+    few = "9 assets are too few for a test"
+    panel = mixed.panel.part(np.arange(80), np.arange(36, 45))
+    one = study_of(panel, Regression(by=None, cov="cluster", clusters=["asset"]))
+    [alpha, *_] = performance(one).words
+    assert alpha.endswith(f", without a verdict: {few}.")
+    [style] = style_box(one).words
+    assert style.endswith(f"no regression has tests of both loadings (without a verdict: {few}).")
+    [fuller, _] = nested(one, regressors=["MktRF"]).words
+    assert f"SMB and HML together: without a verdict: {few} (F(2, 8) = " in fuller
 
 
 def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(

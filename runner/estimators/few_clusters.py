@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.estimators.standard_errors import suited
-from runner.text import count
+from runner.text import count, significance, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,27 @@ def for_a_verdict(table: pd.DataFrame, quality: pd.DataFrame) -> pd.Series:
     units = quality.loc[are_few, "unit"]
     rests_on_few = table["unit"].isin(units) & (table["scope"] != "mean")
     return p_values.mask(rests_on_few)
+
+
+def significance_of(rows: pd.DataFrame, quality: pd.DataFrame, noun: str) -> str:
+    """In how many units a term is significant, of those that rest on enough clusters.
+
+    Args:
+        rows: of the term, with the columns `scope`, `unit`, `estimate` and `p_value`.
+        noun: the units in the plural.
+    """
+    tested = rows.dropna(subset="p_value")
+    if tested.empty:
+        return "is without tests"
+    judged = tested[for_a_verdict(tested, quality).notna()]
+    if judged.empty:
+        return f"is without a verdict, on too few clusters in each {unit_noun(rows)}"
+    return significance(judged, noun) + without_verdict_in(len(tested) - len(judged))
+
+
+def without_verdict_in(units: int) -> str:
+    """The end of a sentence on several units: how many of these rest on too few clusters."""
+    return f"; without a verdict in {units:,}, on too few clusters" if units else ""
 
 
 def what_helps(model: RegressionSettings, few: Few, dates: int, horizon: int) -> str:

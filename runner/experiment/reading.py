@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import listed
-from runner.estimators.few_clusters import Few, few_clusters, for_a_verdict
+from runner.estimators.few_clusters import (
+    Few,
+    few_clusters,
+    for_a_verdict,
+    significance_of,
+    without_verdict_in,
+)
 from runner.estimators.settings import RegressionSettings
 from runner.experiment import advice
 from runner.experiment.cautions import cautions
@@ -23,7 +29,6 @@ from runner.text import (
     p_words,
     per_unit,
     plural,
-    significance,
     t_text,
     unit_noun,
     verdict,
@@ -170,18 +175,11 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         of_mean = f"mean {number(mean['estimate'])} ({errors})"
         result = verdict(mean["p_value"])
         return f"{term}: {of_mean} over {len(rows):,} dates, {result}; {estimates}."
-    has_test = rows["p_value"].notna()
-    tested = rows[has_test]
-    judged = tested[for_a_verdict(tested, report.fit.quality).notna()]
-    result = "is without tests"
-    if len(judged):
-        result = significance(judged, noun)
-    elif len(tested):
-        result = f"is without a verdict, on too few clusters in each {unit_noun(rows)}"
+    result = significance_of(rows, report.fit.quality, noun)
     if mean is None:
         return f"{term} {result}; {estimates}."
     of_mean = f"mean {number(mean['estimate'])}"
-    if len(tested):  # biased estimates have no test
+    if rows["p_value"].notna().any():  # biased estimates have no test
         of_mean += f" (t {t_text(mean['t_stat'])})"
     return f"{term} {result}; {estimates}, {of_mean}."
 
@@ -255,27 +253,27 @@ def _hypothesis(text: str, rows: pd.DataFrame, quality: pd.DataFrame) -> str:
     tested = rows[has_test]
     if tested.empty:
         return f"{text} could not be tested: {listed(rows['reason'].unique())}."
-    tested = tested[for_a_verdict(tested, quality).notna()]
-    if tested.empty:
+    judged = tested[for_a_verdict(tested, quality).notna()]
+    if judged.empty:
         few = few_clusters(quality)
         clusters = f" ({few.words})" if few else ""
         return f"{text} has no verdict, on too few clusters{clusters}."
-    is_rejected = tested["p_value"] < LEVEL
+    is_rejected = judged["p_value"] < LEVEL
     rejected = int(is_rejected.sum())
     if len(rows) == 1:
-        row = tested.iloc[0]
+        row = judged.iloc[0]
         degrees = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
         test = f"F({degrees}) = {t_text(row['f_stat'])}, {p_words(row['p_value'])}"
         if rejected:
             return f"{text} is rejected at 5 % ({test})."
         return f"{text} is not rejected at 5 % ({test}), which does not prove it."
-    chance = by_chance(rejected, len(tested)) if rejected else ""
+    chance = by_chance(rejected, len(judged)) if rejected else ""
     untested = len(rows) - len(tested)
     not_testable = f"; not testable in {untested:,}" if untested else ""
-    tested_units = len(tested)
+    unjudged = without_verdict_in(len(tested) - len(judged))
     units_noun = plural(unit_noun(rows))
-    units = f"{rejected:,} of {tested_units:,} {units_noun}"
-    return f"{text} is rejected at 5 % in {units}{chance}{not_testable}."
+    units = f"{rejected:,} of {len(judged):,} {units_noun}"
+    return f"{text} is rejected at 5 % in {units}{chance}{unjudged}{not_testable}."
 
 
 def _diagnostics(report: Report) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.analyses.suited import refuse_unknown, refuse_unsuited, slopes_of
 from runner.errors import LISTED, DataError, listed
+from runner.estimators.few_clusters import few_clusters, for_a_verdict, without_verdict_in
 from runner.panels.finding import Finding
 from runner.text import (
     LEVEL,
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.models.study import Study
 
+CLUSTERS = ["clusters", "clusters_by"]
 QUALITY = ["r2", "r2_adj", "aic", "bic"]
 CLASSICAL = "F"
 NESTED = ["scope", "unit", "tested", "test", "n_obs", "f_stat", "df_num", "df_den", "p_value"]
 NESTED += [
     f"{name}_{which}" for name in [*QUALITY, "alpha"] for which in ("restricted", "full")
-] + ["reason"]
+] + [*CLUSTERS, "reason"]
 
 
 def nested(study: Study, *, regressors: list[str]) -> Finding:
@@ -77,7 +79,7 @@ def nested(study: Study, *, regressors: list[str]) -> Finding:
     for name in ("r2_adj_restricted", "r2_adj_full"):
         values = table[name]
         metrics[name] = float(values.mean())
-    rejected = table["p_value"] < LEVEL
+    rejected = for_a_verdict(table, table) < LEVEL
     metrics["rejected"] = float(rejected.sum())
     words = _words(table, extra)
     return Finding(table[NESTED], metrics, words, "nested")
@@ -111,7 +113,8 @@ def _beside(restricted: Fit, full: Fit, tested: str) -> pd.DataFrame:
     of_restricted = _of_unit(restricted)
     quality_restricted = of_restricted.add_suffix("_restricted")
     quality = quality_full.join(quality_restricted)
-    quality = quality.rename(columns={"n_obs_full": "n_obs"})
+    same_in_both = ["n_obs", *CLUSTERS]
+    quality = quality.rename(columns={f"{name}_full": name for name in same_in_both})
     is_tested = full.hypotheses["hypothesis"] == tested
     test = full.hypotheses[is_tested].set_index(["scope", "unit"])
     table = quality.join(test)
@@ -137,7 +140,7 @@ def _of_unit(fit: Fit) -> pd.DataFrame:
     constants = coefficients[is_constant].set_index(key)
     alpha = constants["estimate"].rename("alpha")
     quality = fit.quality.set_index(key)
-    columns = ["n_obs", *QUALITY, "reason"]
+    columns = ["n_obs", *QUALITY, *CLUSTERS, "reason"]
     of_unit = quality[columns]
     return of_unit.join(alpha)
 
@@ -171,20 +174,23 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
 def _answer_of_one(row: pd.Series, test: str) -> str:
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])
-    answer = verdict(row["p_value"])
+    few = few_clusters(row.to_frame().T)
+    answer = few.without_verdict if few else verdict(row["p_value"])
     return f"{answer} (F({df}) = {f_stat}, {test})"
 
 
 def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
     """In how many of the units tested the regressors are significant."""
     noun = plural(unit_noun(rows))
-    tested = len(rows)
-    is_significant = rows["p_value"] < LEVEL
-    hits = int(is_significant.sum())
-    chance = by_chance(hits, tested) if hits else ""
-    where = f"{hits:,} of {tested:,} {noun}{chance}"
-    answer = f"significantly different from zero at 5 % in {where} ({test})"
-    untested = units - tested
+    judged = for_a_verdict(rows, rows).dropna()
+    answer = f"without a verdict, on too few clusters in each {unit_noun(rows)}"
+    if len(judged):
+        hits = int((judged < LEVEL).sum())
+        chance = by_chance(hits, len(judged)) if hits else ""
+        where = f"{hits:,} of {len(judged):,} {noun}{chance}"
+        answer = f"significantly different from zero at 5 % in {where} ({test})"
+        answer += without_verdict_in(len(rows) - len(judged))
+    untested = units - len(rows)
     if untested > 0:
         answer += f"; not testable in {untested:,}"
     return answer

@@ -15,6 +15,7 @@ from runner.analyses.suited import (
 )
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
+from runner.estimators.few_clusters import few_clusters, for_a_verdict, significance_of
 from runner.panels.finding import Finding
 from runner.schema.settings import Positive, Share
 from runner.text import (
@@ -23,7 +24,6 @@ from runner.text import (
     per_unit,
     percent,
     plural,
-    significance,
     t_text,
     unit_noun,
     verdict,
@@ -134,7 +134,7 @@ def performance(
     metrics = {str(name): float(value) for name, value in means.items()}
     risk_free = study.settings.get("risk_free")
     excess = bool(risk_free)
-    words = _performance_words(table, year, excess)
+    words = _performance_words(table, study.fit.quality, year, excess)
     return Finding(table, metrics, words, "security_market_line")
 
 
@@ -165,8 +165,9 @@ def _performance_rows(
 
 
 def _terms(study: Study) -> dict[str, pd.DataFrame]:
-    """The coefficients of each unit, by term."""
+    """The coefficients of each unit, by term; `judged` is the p-value where clusters suffice."""
     table = per_unit(study.fit.coefficients)
+    table = table.assign(judged=for_a_verdict(table, study.fit.quality))
     by_unit = table.groupby("unit", sort=False)
     return {str(unit): rows.set_index("term") for unit, rows in by_unit}
 
@@ -220,9 +221,14 @@ def yearly(value: float) -> str:
     return f"{in_percent} %"
 
 
-def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[str]:
+def _performance_words(
+    table: pd.DataFrame, quality: pd.DataFrame, year: Year, excess: bool
+) -> list[str]:
     known = table.dropna(subset="alpha")
-    words = _words_of_one(known.iloc[0]) if len(known) == 1 else _words_of_several(known)
+    if len(known) == 1:
+        words = _words_of_one(known.iloc[0], quality)
+    else:
+        words = _words_of_several(known, quality)
     words.append(f"Means and volatilities a year are {year.words}.")
     if not excess:
         words.append(
@@ -232,12 +238,13 @@ def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[st
     return words
 
 
-def _words_of_one(row: pd.Series) -> list[str]:
+def _words_of_one(row: pd.Series, quality: pd.DataFrame) -> list[str]:
     test = "without a test"
     p_value = row["p_value"]
     if p_value >= 0.0:
         t = t_text(row["t_stat"])
-        answer = verdict(p_value)
+        few = few_clusters(quality[quality["unit"] == row["unit"]])
+        answer = few.without_verdict if few else verdict(p_value)
         test = f"(t {t}), {answer}"
     alpha = yearly(row["alpha_annual"])
     implied = yearly(row["capm_implied_annual"])
@@ -263,24 +270,16 @@ def _risk_sentence(row: pd.Series) -> str:
     )
 
 
-def _words_of_several(known: pd.DataFrame) -> list[str]:
+def _words_of_several(known: pd.DataFrame, quality: pd.DataFrame) -> list[str]:
     noun = plural(unit_noun(known))
     units = f"{len(known):,} {noun}"
-    alpha = _alpha_words(known, noun)
+    alpha = significance_of(known.assign(estimate=known["alpha"]), quality, noun)
     spread = yearly_range(known, "alpha_annual")
     shares = _share_words(known["systematic_share"], units)
     implied = known["capm_implied_annual"]
     realised = known["realised_annual"]
     capm = _capm_words(implied, realised, units)
     return [f"Alpha {alpha}; {spread} a year.", shares, capm]
-
-
-def _alpha_words(known: pd.DataFrame, noun: str) -> str:
-    tested = known.dropna(subset="p_value")
-    if tested.empty:
-        return "is without tests"
-    alphas = tested.rename(columns={"alpha": "estimate"})
-    return significance(alphas, noun)
 
 
 def _share_words(shares: pd.Series, units: str) -> str:
@@ -346,9 +345,12 @@ def style_box(
         raise DataError(f"value: {value!r} is the factor of size too; allowed: another one")
     terms = _terms(study)
     rows = []
-    for fit in study.fit.quality.to_dict("records"):
+    quality = study.fit.quality
+    for fit in quality.to_dict("records"):
         row = {name: fit[name] for name in ("scope", "unit", "reason")}
         if np.isfinite(fit["r2"]):
+            few = few_clusters(quality[quality["unit"] == fit["unit"]])
+            row["reason"] = few.without_verdict if few else ""
             coefficients = terms[fit["unit"]]
             for axis, factor in factors.items():
                 row |= _side(axis, factor, coefficients, level)
@@ -373,7 +375,7 @@ def _side(axis: str, factor: str, terms: pd.DataFrame, level: float) -> dict[str
     """The side of one axis of the box, and the loading that it comes from."""
     loading = terms.loc[factor]
     estimate = loading["estimate"]
-    name_of_side = style(estimate, loading["p_value"], AXES[axis], level)
+    name_of_side = style(estimate, loading["judged"], AXES[axis], level)
     side: dict[str, object] = {axis: name_of_side}
     side[f"{axis}_term"] = factor
     side[f"{axis}_loading"] = estimate
@@ -404,7 +406,9 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     level_in_percent = 100.0 * level
     level_text = f"at {level_in_percent:g} %"
     if tested.empty:
-        return ["No style: no asset has tests of both loadings."]
+        reasons = [reason for reason in table["reason"].unique() if reason]
+        because = f" ({listed(reasons)})" if reasons else ""
+        return [f"No style: no {unit_noun(table)} has tests of both loadings{because}."]
     if len(tested) == 1:
         row = tested.iloc[0]
         name = style_name(row["size"], row["value"])

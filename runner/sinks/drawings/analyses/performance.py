@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.estimators.few_clusters import for_a_verdict
 from runner.sinks.canvas import (
     BLUE,
     GREY,
@@ -210,10 +211,10 @@ def nested(table: pd.DataFrame) -> Any:
 
 
 def _ends(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """R2 (n,) of both models, and fills (n,): hollow where the test does not reject at 5 %."""
+    """R2 (n,) of both models, and fills (n,): hollow where no test rejects at 5 %."""
     before = floats(rows, "r2_restricted")
     after = floats(rows, "r2_full")
-    rejected = rows["p_value"] < LEVEL
+    rejected = for_a_verdict(rows, rows) < LEVEL
     return before, after, np.where(rejected, BLUE, "white")
 
 

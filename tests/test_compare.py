@@ -19,6 +19,7 @@ from statsmodels.stats.multitest import multipletests
 from test_page import NASTY, checked
 
 from runner import text
+from runner.__main__ import main
 from runner.compute.cache import Bench
 from runner.errors import SpecError
 from runner.record.rundir import RunDirectory
@@ -27,11 +28,12 @@ from runner.sweeps.comparison.by_unit import by_unit
 from runner.sweeps.comparison.choices import choices, short_names, shown
 from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
 from runner.sweeps.comparison.texts import value_texts
-from runner.sweeps.plan import Failure, Job, Plan, find
+from runner.sweeps.plan import Failure, Job, Plan, find, read
 from runner.sweeps.settings import Sweep
 from runner.sweeps.telling.answer import best_of
 from runner.sweeps.telling.compare import compare
 from runner.sweeps.telling.page import Verdict
+from runner.sweeps.telling.standings import standings
 
 MOST_BYTES = 5_000_000
 KEYS = {
@@ -979,13 +981,29 @@ def test_units_are_starred_where_errors_allow_for_the_rows(
     names = ["A", "B"]
     coefficients = pd.DataFrame(
         {"scope": scope, "unit": names, "term": "x", "estimate": 1.0, "t_stat": 9.0}
-    ).assign(p_value=1e-9)
-    about = {"horizon": horizon, "few_clusters": model.get("few", "")}
+    ).assign(p_value=1e-9, judged=np.nan if "few" in model else 1e-9)
+    about = {"horizon": horizon}
     outcome = SimpleNamespace(job=job, about=about, coefficients=coefficients)
     made = by_unit(SimpleNamespace(outcomes=[outcome], names=[], choices={}), term="x")
     assert made is not None
     assert made.estimates["p_holm"].notna().all() == trusted
     assert any("no stars in jobs 0" in words for words in made.words) == (not trusted)
+
+
+def test_estimates_on_few_clusters_bear_no_stars_in_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["data.assets=[S1V1,S1V5,S5V5]", "data.start=2010-01-01", "model=pooled", "audit=off"]
+    words += ["report=tables", "validation=none", "model.cov=cluster"]
+    assert main(["-m", *words, "model.clusters=[asset],[date]", "--quiet"]) == 0
+    [place] = Path("outputs/sweeps").iterdir()
+    comparison = compared(read(place))
+    curve = comparison.specification_curve("MktRF").set_index("job")
+    assert (curve["p_value"] < 0.05).all()
+    assert curve["judged"].isna().to_dict() == {0: True, 1: False}
+    texts = {place.job: place.tags["b MktRF"] for place in standings(comparison)}
+    assert "*" not in texts[0] and "***" in texts[1]
 
 
 def test_the_leaderboard_leads_to_the_pages_of_jobs(made: Made) -> None:

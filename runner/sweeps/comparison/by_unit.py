@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from runner.estimators.few_clusters import ENOUGH
 from runner.sinks.paper.trust import distrust
 from runner.sweeps.comparison.texts import value_texts
 from runner.text import LEVEL, by_chance, count, number, stars
@@ -30,10 +31,11 @@ class ByUnit:
     Attributes:
         term: whose estimates they are.
         estimates: unit, job, estimate, t_stat, p_value, and p_holm: the p-value adjusted by Holm
-            (1979) for all rows of this table; NaN in the jobs of `untrusted`.
+            (1979) for all rows of this table; NaN in the jobs of `untrusted`, and on few clusters.
         headings: job number -> its number and what it chose.
         unit_of_time: of the rows that a constant is an average over, empty where not known.
         untrusted: jobs whose errors take as independent what is not: no star stands there.
+        on_few: jobs with units on too few clusters for a star.
     """
 
     term: str
@@ -41,6 +43,7 @@ class ByUnit:
     headings: dict[int, str]
     unit_of_time: str
     untrusted: tuple[int, ...] = ()
+    on_few: tuple[int, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -94,8 +97,13 @@ class ByUnit:
             jobs = ", ".join(str(job) for job in self.untrusted)
             sentences.append(
                 f"{self.term} by asset or group: no stars in jobs {jobs}, whose standard "
-                "errors treat overlapping targets, or the assets of a date, as independent, "
-                "or rest on few clusters."
+                "errors treat overlapping targets, or the assets of a date, as independent."
+            )
+        if self.on_few:
+            jobs = ", ".join(str(job) for job in self.on_few)
+            sentences.append(
+                f"{self.term} by asset or group: no stars in jobs {jobs} where errors rest on "
+                f"fewer than {ENOUGH} clusters."
             )
         tested = self.estimates.dropna(subset="p_holm")
         if tested.empty:
@@ -140,29 +148,28 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
     of_term = every["term"] == term
     if not of_term.any():
         return None
-    columns = ["unit", "job", "estimate", "t_stat", "p_value"]
+    columns = ["unit", "job", "estimate", "t_stat", "p_value", "judged"]
     estimates = every.loc[of_term, columns].reset_index(drop=True)
     untrusted = tuple(outcome.job.number for outcome in outcomes if not _are_trusted(outcome))
-    judged = estimates["p_value"].mask(estimates["job"].isin(untrusted))
+    judged = estimates.pop("judged")
+    rests_on_few = judged.isna() & estimates["p_value"].notna()
+    on_few = tuple(estimates.loc[rests_on_few, "job"].unique().tolist())
+    judged = judged.mask(estimates["job"].isin(untrusted))
     p_values = judged.to_numpy(dtype=float)
     estimates["p_holm"] = holm(p_values)
     distinct = estimates["job"].unique()
     jobs = distinct.tolist()
     headings = _headings(comparison, jobs)
-    return ByUnit(term, estimates, headings, _unit_of_time(outcomes), untrusted)
+    return ByUnit(term, estimates, headings, _unit_of_time(outcomes), untrusted, on_few)
 
 
 def _are_trusted(outcome: Outcome) -> bool:
-    """Whether the errors of a job allow for targets that overlap, and groups for shared dates.
-
-    Few clusters are not trusted either.
-    """
+    """Whether the errors of a job allow for targets that overlap, and groups for shared dates."""
     model = outcome.job.spec.get("model") or {}
     given = outcome.about.get("horizon") or 0
     horizon = int(given)
     are_groups = bool((outcome.coefficients["scope"] == "group").any())
-    few = str(outcome.about.get("few_clusters") or "")
-    return not distrust(model, horizon, are_groups, few)
+    return not distrust(model, horizon, are_groups, "")
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:

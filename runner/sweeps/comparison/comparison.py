@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from runner.errors import SpecError, listed, unknown
+from runner.estimators.few_clusters import for_a_verdict
 from runner.experiment.settings import table_settings
 from runner.record.rundir import RunDirectory
 from runner.schema.regression_table import TableSettings
@@ -99,7 +100,7 @@ class Comparison(Ranked):
     def specification_curve(self, term: str) -> pd.DataFrame:
         """Estimates of a term over the jobs that have it, by estimate.
 
-        Columns: job, estimate, ci_low, ci_high, p_value and the choices.
+        Columns: job, estimate, ci_low, ci_high, p_value, judged and the choices.
 
         Raises:
             SpecError: no finished job has the term.
@@ -107,7 +108,7 @@ class Comparison(Ranked):
         [term] = self.curve_terms(term)
         of_term = self.central["term"] == term
         estimated = self.central["estimate"].notna()
-        columns = ["job", "estimate", "ci_low", "ci_high", "p_value"]
+        columns = ["job", "estimate", "ci_low", "ci_high", "p_value", "judged"]
         estimates = self.central.loc[of_term & estimated, columns]
         estimates = estimates.sort_values(["estimate", "job"], kind="stable")
         curve = estimates.join(self.choices, on="job")
@@ -293,7 +294,10 @@ def _outcome(plan: Plan, job: Job) -> Outcome:
     place = plan.place(job)
     run = RunDirectory(place)
     coefficients = run.table("coefficients")
-    return Outcome(job, run.about, run.metrics, coefficients)
+    judged = coefficients["p_value"]
+    if run.about.get("few_clusters"):
+        judged = for_a_verdict(coefficients, run.table("quality"))
+    return Outcome(job, run.about, run.metrics, coefficients.assign(judged=judged))
 
 
 def _ranking(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:

@@ -19,7 +19,11 @@ FORECAST = ("oos/", "common/", "predictive/", "explanatory/")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished job: what its run directory says."""
+    """A finished job: what its run directory says.
+
+    Attributes:
+        coefficients: `judged` is the p-value, NaN where it rests on too few clusters for a verdict.
+    """
 
     job: Job
     about: Mapping[str, Any]
@@ -170,7 +174,7 @@ class Ranked:
     def central(self) -> pd.DataFrame:
         """As `coefficients`, one row per job and term: the mean over units, or the only unit."""
         parts = [outcome.central.assign(job=outcome.job.number) for outcome in self.ranked]
-        columns = ["job", "term", *COEFFICIENTS]
+        columns = ["job", "term", *COEFFICIENTS, "judged"]
         return _stacked(parts, columns)
 
     def terms(self, jobs: Sequence[int] | None = None) -> list[str]:

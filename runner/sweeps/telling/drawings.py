@@ -48,7 +48,8 @@ def specification_curve(
     """Estimates of a term in all jobs that have it, by size, above the choices that each job made.
 
     Args:
-        table: job, estimate, ci_low, ci_high, p_value and a column per key, sorted by estimate.
+        table: job, estimate, ci_low, ci_high, p_value, judged and a column per key, sorted by
+            estimate.
         values: of each key in the order to show them.
         jobs: that are finished, with the term or without.
         best: the job with the best score.
@@ -56,7 +57,8 @@ def specification_curve(
     note = f"{count(len(table), 'job')} by estimate"
     if len(table) != jobs:
         note += f" ({jobs - len(table)} of {jobs} do not have it)"
-    note += "; filled: p < 0.05, open: not, or untested; ring: best score; below: choices"
+    note += "; filled: p < 0.05, open: not, untested or few clusters"
+    note += "; ring: best score; below: choices"
     panels = []
     for name, order in values.items():
         choices = table[name].tolist()
@@ -89,7 +91,7 @@ def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
     low = table["ci_low"].to_numpy(dtype=float)
     high = table["ci_high"].to_numpy(dtype=float)
     estimates = table["estimate"].to_numpy(dtype=float)
-    significant = table["p_value"] < LEVEL
+    significant = table["judged"] < LEVEL
     fills = np.where(significant, BLUE, "white")
     points = {"c": fills, "edgecolors": BLUE, "zorder": 3}
     if jobs > MOST_POINTS:

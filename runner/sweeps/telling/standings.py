@@ -256,7 +256,7 @@ def _texts(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
 
 def _estimate(row: Mapping[Hashable, Any]) -> str:
     """The estimate of a row of coefficients, as a paper prints it."""
-    return estimate_text(row["estimate"], row["std_error"], row["p_value"])
+    return estimate_text(row["estimate"], row["std_error"], row["judged"])
 
 
 def _table(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:

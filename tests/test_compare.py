@@ -285,6 +285,7 @@ def test_failures_and_jobs_not_run_are_told(made: Made, capsys: pytest.CaptureFi
         "sweep/jobs": 5.0,
         "sweep/finished": 3.0,
         "sweep/failed": 1.0,
+        "sweep/refused": 0.0,
         "best/oos/r2": 0.4,
     }
 

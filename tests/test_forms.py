@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -98,7 +99,7 @@ def test_a_sweep_is_one_object_and_its_failures_are_told(
     out, err = capsys.readouterr()
     found = only_object(out)
     assert found["kind"] == "sweep" and found["name"] == Path(found["directory"]).name
-    assert found["counts"] == {"jobs": 4, "finished": 2, "failed": 2, "not_run": 0}
+    assert found["counts"] == {"jobs": 4, "finished": 2, "failed": 2, "refused": 0, "not_run": 0}
     board = pd.read_csv(Path(found["report"]) / "leaderboard.csv")
     assert [row["job"] for row in found["leaderboard"]] == list(board["job"])
     assert len(found["failures"]) == 2 and "tests" in found["verdict"]
@@ -114,6 +115,23 @@ def test_a_sweep_is_one_object_and_its_failures_are_told(
     assert main(["compare", "--json"]) == 0
     again = only_object(capsys.readouterr().out)
     assert again["leaderboard"] == found["leaderboard"] and again["verdict"] == found["verdict"]
+
+
+def test_a_job_that_its_data_refuse_is_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-m", *SMALL, "+features.more=SMB*HML,nosuch", "executor=inline"]
+    assert main([*words, "--json"]) == 1
+    out, err = capsys.readouterr()
+    found = only_object(out)
+    counts = {"jobs": 2, "finished": 1, "failed": 0, "refused": 1, "not_run": 0}
+    assert found["counts"] == counts
+    assert [row["outcome"] for row in found["failures"]] == ["refused"]
+    assert "refused: job 1 (+features.more=nosuch): features.more: 'nosuch' is unknown" in err
+    [place] = Path("outputs/sweeps").iterdir()
+    kept = json.loads((place / ".state" / "1.failed").read_text())
+    assert kept["outcome"] == "refused"
+    with sqlite3.connect("outputs/ledger.db") as book:
+        outcomes = book.execute("select status from trials order by status").fetchall()
+    assert outcomes == [("finished",), ("refused",)]
 
 
 def test_a_rerun_and_an_audit_are_objects(capsys: pytest.CaptureFixture[str]) -> None:

@@ -237,7 +237,7 @@ class Log:
             "chosen": job.chosen,
         }
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
-        self._ended(job, "failed", failure.seconds)
+        self._ended(job, failure.outcome, failure.seconds)
 
     def count(self) -> None:
         """Enter the jobs that ended since the last time into the ledger."""

@@ -112,12 +112,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job has no results: one line per mistake; `final` where trying again cannot help."""
+    """Why a job has no results: one line per mistake; `final` where trying again cannot help.
+
+    Its outcome is `failed`, or `refused` where its data cannot give the panel, which is no trial.
+    """
 
     mistakes: tuple[str, ...]
     final: bool
     seconds: float = 0.0
     trace: str = ""
+    outcome: str = "failed"
 
 
 @dataclass(frozen=True)

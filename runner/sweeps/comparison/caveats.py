@@ -41,7 +41,7 @@ def caveats(comparison: Ranked) -> list[str]:
 def _jobs(comparison: Ranked) -> list[str]:
     """How many jobs finished, and what became of the others."""
     counts = comparison.failures["outcome"].value_counts()
-    kinds = [kind for kind in ("failed", "not run") if kind in counts]
+    kinds = [kind for kind in ("failed", "refused", "not run") if kind in counts]
     lost = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
     keys = ", ".join(comparison.names)
     jobs = count(len(comparison.plan.jobs), "job")

@@ -166,11 +166,12 @@ class Comparison(Ranked):
     @property
     def metrics(self) -> dict[str, float]:
         """Flat numbers of the sweep as a whole."""
-        failed = self.failures["outcome"] == "failed"
+        outcomes = self.failures["outcome"].value_counts()
         metrics = {
             "sweep/jobs": float(len(self.plan.jobs)),
             "sweep/finished": float(len(self.outcomes)),
-            "sweep/failed": float(failed.sum()),
+            "sweep/failed": float(outcomes.get("failed", 0)),
+            "sweep/refused": float(outcomes.get("refused", 0)),
         }
         if self.first_block:
             best = self.first_block[0]

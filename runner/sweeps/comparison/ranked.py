@@ -198,7 +198,7 @@ class Ranked:
     def failures(self) -> pd.DataFrame:
         """Every job without results.
 
-        Columns: job, the keys that differ, outcome (failed, or not run) and reason.
+        Columns: job, the keys that differ, outcome (failed, refused, or not run) and reason.
         """
         finished = {outcome.job.number for outcome in self.outcomes}
         rows = []
@@ -210,7 +210,7 @@ class Ranked:
                 row[name] = self.choices[name].loc[job.number]
             failure = self.plan.failure(job)
             if failure:
-                row["outcome"] = "failed"
+                row["outcome"] = failure.outcome
                 row["reason"] = "; ".join(failure.mistakes)
             else:
                 row["outcome"] = "not run"

@@ -19,6 +19,7 @@ def of_sweep(comparison: Comparison, verdict: Verdict, directory: Path) -> dict[
         "jobs": len(comparison.plan.jobs),
         "finished": len(comparison.outcomes),
         "failed": int(outcomes.get("failed", 0)),
+        "refused": int(outcomes.get("refused", 0)),
         "not_run": int(outcomes.get("not run", 0)),
     }
     return {

@@ -242,7 +242,7 @@ def _page(
         ("Specification curves", joined(*curves)),
         ("By asset or group", _by_unit(comparison, units)),
         ("Tests of all jobs", _tests(verdict)),
-        ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
+        ("Jobs without results", framed(failures, "Failed, refused or not run", "failures.csv")),
         ("Reproduce it", _repeat(comparison)),
     ]
     return page_of(f"sweep {comparison.plan.name}", _head(comparison), parts)
@@ -250,9 +250,12 @@ def _page(
 
 def _head(comparison: Comparison) -> Html:
     """The title, the first numbers, and the facts of the sweep."""
-    failed = int((comparison.failures["outcome"] == "failed").sum())
+    outcomes = comparison.failures["outcome"].value_counts()
+    failed = outcomes.get("failed", 0)
     finished = f"{len(comparison.outcomes)} of {len(comparison.plan.jobs)}"
     tiles = [("jobs finished", finished), ("failed", f"{failed}")]
+    if "refused" in outcomes:
+        tiles.append(("refused by their data", f"{outcomes['refused']}"))
     best = comparison.ranked[0] if comparison.ranked else None
     if best is not None and comparison.score in best.metrics:
         order = "smallest" if comparison.lower_is_better else "largest"

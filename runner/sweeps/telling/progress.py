@@ -103,14 +103,15 @@ class Progress:
         if self.form == "quiet":
             return
         self._say(f"sweep {self.name}: {self.done} of {self.jobs} jobs finished")
-        jobs_with: dict[str, list[Job]] = {}
+        jobs_with: dict[tuple[str, str], list[Job]] = {}
         for job, failure in failures:
-            jobs_with.setdefault(_reasons(failure)[0], []).append(job)
-        for reason, jobs in jobs_with.items():
+            outcome = failure.outcome if failure else "failed"
+            jobs_with.setdefault((outcome, _reasons(failure)[0]), []).append(job)
+        for (outcome, reason), jobs in jobs_with.items():
             who = _job_text(jobs[0])
             if len(jobs) > 1:
                 who = f"jobs {listed(job.number for job in jobs)}"
-            self._say(f"failed: {who}: {reason}")
+            self._say(f"{outcome}: {who}: {reason}")
 
     def _log(self) -> None:
         """A line each tenth of the jobs, where no bar is seen."""

@@ -93,10 +93,11 @@ def standings(comparison: Comparison) -> list[Standing]:
         standing = _finished(comparison, position, outcome, labels, columns)
         ranking.append(standing)
     keys = {job.number: job.key for job in comparison.plan.jobs}
-    failed = comparison.failures["outcome"] == "failed"
-    for number_of_job in comparison.failures.loc[failed, "job"]:
+    was_tried = comparison.failures["outcome"] != "not run"
+    tried = comparison.failures[was_tried]
+    for number_of_job, outcome_of_job in zip(tried["job"], tried["outcome"], strict=True):
         job = int(number_of_job)
-        name = f"failed: {names_by_all[job]}"
+        name = f"{outcome_of_job}: {names_by_all[job]}"
         standing = Standing(job, keys[job], name[:LONGEST_NAME], FAILED)
         ranking.append(standing)
     return ranking

@@ -5,7 +5,8 @@
 FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...; without it one is simulated
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
 a pooled regression with errors clustered by name and month, and a ridge over all rows refitted every year on all
-months before, judged out of sample. "command" is our whole command line; "Python" the same through `runner.panel`.
+months before, judged out of sample. "command" is our whole command line, "on disk" the same of which market and panel
+lie in files that it makes; "Python" the same through `runner.panel`.
 BLAS has one thread on every side, as it has in our runs: threads that wait for each other take CPU seconds too.
 CPU seconds of all threads, of which "beyond" those of the default run (our command) or of imports and a first call on
 a tiny file (the others), and the largest resident size. Answers of each are compared to ours: estimates in units of their standard errors, errors and
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import sys
 import tempfile
 import time
@@ -319,24 +321,51 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int) -> 
             "",
             "",
         )
+        row(task, "ours, command, on disk", *on_disk(path, names, task, folder, own, command, ours))
         for peer in PEERS:
             if peer.task != task:
                 continue
             words = [sys.executable, __file__, "child", peer.function, path, tiny]
             found = measured(words, folder, memory, seconds, ONE_BLAS_THREAD)
-            row(task, peer.name, *cells(found, own, command, ours))
+            row(task, peer.name, *of_peer(found, own, command, ours))
 
 
-def cells(found: Used, own: float, command: Used, ours: Answer) -> list[str]:
-    """The cells of one peer."""
-    peak = f"{found.peak:.2f}"
-    times_memory = f"{found.peak / command.peak:.1f}"
+def on_disk(
+    path: str, names: list[str], task: str, folder: Path, own: float, command: Used, ours: Answer
+) -> list[str]:
+    """The cells of our command on disk, which makes the market anew."""
+    market = folder / "market"
+    words = [*command_of(path, names, task), "data.on_disk=true", f"data.folder={market}"]
+    default = command.cpu - own
+    found = measured(words, folder)
+    shutil.rmtree(market, ignore_errors=True)
     if found.failure:
-        return [found.failure, f"{found.cpu:.1f}", peak, "", times_memory, ""]
+        return failed(found, command)
+    answer = answer_of_run(folder, task)
+    return finished(found, found.cpu - default, own, command, gap(answer, ours))
+
+
+def of_peer(found: Used, own: float, command: Used, ours: Answer) -> list[str]:
+    """The cells of one peer."""
+    if found.failure:
+        return failed(found, command)
     told = json.loads(found.out.splitlines()[-1])
-    beyond = found.cpu - told["start"]
-    apart = f"{gap(told['answer'], ours):.0e}"
-    return [f"{found.cpu:.1f}", f"{beyond:.1f}", peak, f"{beyond / own:.1f}", times_memory, apart]
+    apart = gap(told["answer"], ours)
+    return finished(found, found.cpu - told["start"], own, command, apart)
+
+
+def failed(found: Used, command: Used) -> list[str]:
+    """The cells of a side without an answer."""
+    times_memory = f"{found.peak / command.peak:.1f}"
+    return [found.failure, f"{found.cpu:.1f}", f"{found.peak:.2f}", "", times_memory, ""]
+
+
+def finished(found: Used, beyond: float, own: float, command: Used, apart: float) -> list[str]:
+    """The cells of a side with an answer; CPU seconds beyond its start beside our own."""
+    times_cpu = f"{beyond / own:.1f}"
+    times_memory = f"{found.peak / command.peak:.1f}"
+    used = [f"{found.cpu:.1f}", f"{beyond:.1f}", f"{found.peak:.2f}"]
+    return [*used, times_cpu, times_memory, f"{apart:.0e}"]
 
 
 def main() -> None:

@@ -461,6 +461,16 @@ def test_what_was_not_compared_is_not_called_clean() -> None:
     )
 
 
+def test_a_target_without_values_at_the_cuts_is_not_called_explanatory() -> None:
+    def once(market: Market) -> Target:
+        target = forward_return(market)
+        values = target.values * np.nan
+        values.iloc[10] = target.values.iloc[10]
+        return target._replace(values=values)
+
+    assert found(target=once).looks_ahead is None
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 LEAKY = """

@@ -253,8 +253,23 @@ def target_tried(
         start = _day(overlap.first_date(dates))
         text = f"target: depends on rows before its own, which features know; from {start}"
         rows.append(overlap.row(dates, text) | {"rows_ahead": 0})  # it looks back
-    looks_ahead = reach > 0 if by_future.values else None
+    looks_ahead: bool | None = reach > 0
+    if not (reach or by_future.values and _could_move(y, horizon, ground)):
+        looks_ahead = None
     return rows, looks_ahead
+
+
+def _could_move(y: np.ndarray, horizon: int, ground: Ground) -> bool:
+    """Whether targets (T', N) are known that reach over a cut, so that later data could move them.
+
+    Of a target that says that it does not look ahead, any before a cut.
+    """
+    for cut in ground.some:
+        kept = cut.last + 1
+        first = max(kept - horizon, 0) if horizon else 0
+        if np.isfinite(y[first:kept]).any():
+            return True
+    return False
 
 
 def _later(cut: Cut, horizon: int, places: np.ndarray) -> Cut | None:

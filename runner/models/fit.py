@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from runner.numerics.covariance import long_run, projected
 from runner.numerics.inference import infer, inference
 from runner.numerics.restrictions import Restriction, hypothesis, names_in, restriction
 from runner.panels.finding import Finding
+from runner.panels.numbers.selections import selected
 
 if TYPE_CHECKING:
     from runner.panels.components import Components
@@ -66,6 +67,21 @@ class Fit:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     machine: object = None
     confidence: float | None = None
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Fit:
+        """What forecasts the dates and assets at these positions of the panel that was fitted."""
+        date_effects = self.date_effects
+        if date_effects is not None:
+            date_effects = date_effects[rows]
+            if date_effects.shape[1] > 1:
+                date_effects = date_effects[:, assets]
+        return replace(
+            self,
+            params=self.params[assets],
+            asset_effects=selected(self.asset_effects, assets),
+            date_effects=date_effects,
+            label_effects={name: own[assets] for name, own in self.label_effects.items()},
+        )
 
     @property
     def kind_of_errors(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,26 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
     from runner.panels.rows import Rows
     from runner.validation.splitters import Fold
+
+WHOLE = 50_000_000  # cells (date x asset) of a panel that is looked at as it is
+NUMBERS = 16_000_000  # of the cells of a larger one that are looked at together
+BESIDE = 4  # numbers of a cell beside its features
+FEWEST_DATES = 64  # at a time
+
+
+class Fitted(NamedTuple):
+    """A part of the panel of a run, and what was fitted there.
+
+    Attributes:
+        rows, assets: positions of its dates and assets in the panel, both increasing.
+        panel: their panel.
+        values: (dates, assets) what was fitted, in the unit of panel.y; NaN where there is nothing.
+    """
+
+    rows: np.ndarray
+    assets: np.ndarray
+    panel: Panel
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -78,3 +98,55 @@ class Study:
         """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where it has none."""
         values: np.ndarray = self.model.predict(self.fit, self.panel)
         return values
+
+    def fitted_parts(self) -> Iterator[Fitted]:
+        """What was fitted, some dates after the other where the panel is large.
+
+        Parts of a large panel have the assets that are usable on their dates: every cell of it may
+        be more than memory holds.
+        """
+        import numpy as np
+
+        T, N = self.panel.cells.shape
+        every_asset = np.arange(N)
+        if not self._is_divided:
+            yield Fitted(np.arange(T), every_asset, self.panel, self.fitted)
+            return
+        cells = self.panel.cells
+        of_a_date = max(cells.rows // T, 1) * (cells.features + BESIDE)
+        length = max(NUMBERS // of_a_date, FEWEST_DATES)
+        for start in range(0, T, length):
+            rows = np.arange(start, min(start + length, T))
+            of_rows = self.panel.at(rows)
+            usable = np.flatnonzero(of_rows.cells.usable_by_asset())
+            if len(usable):
+                yield self._fitted_on(of_rows, rows, usable)
+
+    def fitted_of(self, assets: np.ndarray) -> Fitted:
+        """What was fitted to the assets at these positions, which increase, on every date."""
+        import numpy as np
+
+        rows = np.arange(len(self.panel.dates))
+        if not self._is_divided:
+            panel = self.panel.part(rows, assets)
+            return Fitted(rows, assets, panel, self.fitted[:, assets])
+        return self._fitted_on(self.panel, rows, assets)
+
+    def _fitted_on(self, of_rows: Panel, rows: np.ndarray, assets: np.ndarray) -> Fitted:
+        """What was fitted to these assets of the panel of these rows."""
+        import numpy as np
+
+        panel = of_rows.part(np.arange(len(rows)), assets)
+        values = self.model.predict(self.fit.part(rows, assets), panel)
+        return Fitted(rows, assets, panel, values)
+
+    @property
+    def _is_divided(self) -> bool:
+        """Whether the panel is large, has few of its cells, and each cell is fitted by itself."""
+        from runner.panels.numbers.cells import Cube
+
+        T, N = self.panel.cells.shape
+        if T * N <= WHOLE or isinstance(self.panel.cells, Cube):
+            return False
+        by_cell = self.fit.components is None and len(self.fit.params) == N
+        return by_cell and self.model.reads != "cells"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from runner.sinks.drawings.columns import floats
 from runner.text import count, number, unit_noun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.experiment.report import Report
+    from runner.models.study import Fitted
 
 SAMPLE = 400_000  # rows taken for a density
 BINS = 20  # groups of rows whose means are drawn
@@ -47,30 +50,28 @@ def residuals(report: Report) -> Any:
     """Residuals against the normal, against what was fitted, and against their own past."""
     if is_logit(report.study.model):
         return None  # of a target of 0 and 1 they lie on two lines, and no normal is claimed
-    u, note = _standardised(report)
-    known = np.isfinite(u)
-    if known.sum() < 2:
+    found = _standardised(report)
+    if found.rows < 2:
         return None
-    every_fitted = report.fitted[known]
-    drawn, fitted = _sample(u[known], every_fitted)
-    n = int(known.sum())
+    drawn = found.drawn
+    n = found.rows
     sample = "in sample"
     if n > report.fit.quality["n_obs"].sum():
         sample = "of all dates, also those not fitted on"
     rows = _rows(n, len(drawn))
-    shown = not_far_out(fitted) & not_far_out(drawn)
+    shown = not_far_out(found.fitted) & not_far_out(drawn)
     far_out = int((~shown).sum())
     beyond = f"; {far_out:,} beyond the middle axes" if far_out else ""
-    figure = figure_of(3.9, "Residuals", f"{note}; {rows} {sample}{beyond}")
+    figure = figure_of(3.9, "Residuals", f"{found.pooled}; {rows} {sample}{beyond}")
     left = _panel(figure, 0.6)
     middle = _panel(figure, 3.6)
     right = _panel(figure, 6.6)
     _quantiles(left, drawn)
-    _against(middle, fitted, drawn)
+    _against(middle, found.fitted, drawn)
     target = target_text(report).partition(" (")[0]
     logs = ", its logarithm" if "exp" in report.panel.back else ""
     middle.set_xlabel(f"fitted {target}{logs}")
-    _autocorrelations(right, u)
+    _autocorrelations(right, found.series)
     return figure
 
 
@@ -79,29 +80,82 @@ def _panel(figure: Any, left: float) -> Any:
     return axes_at(figure, left, TOP, WIDE, TALL)
 
 
-def _standardised(report: Report) -> tuple[np.ndarray, str]:
-    """Residuals (T, N) in standard deviations, NaN where there are none, and what was pooled."""
+class _Residuals(NamedTuple):
+    """Residuals of all rows in standard deviations.
+
+    Attributes:
+        rows: how many there are.
+        drawn, fitted: (n,) those of a sample of rows, and what was fitted there.
+        series: (T, S) those of some assets that have enough, NaN where there are none.
+        pooled: in words, of which assets they are.
+    """
+
+    rows: int
+    drawn: np.ndarray
+    fitted: np.ndarray
+    series: np.ndarray
+    pooled: str
+
+
+def _standardised(report: Report) -> _Residuals:
+    """Residuals divided by their standard deviation, that of each asset where each is fitted alone.
+
+    They are read twice: a large panel has more than memory holds.
+    """
     panel = report.panel
-    u = np.where(panel.valid, panel.y - report.fitted, np.nan)
+    T, N = panel.cells.shape
     per_asset = unit_noun(report.fit.quality) == "asset"
-    axis = 0 if per_asset else None
-    has_residual = np.isfinite(u)
-    rows = has_residual.sum(axis=axis)
+    count_of = np.zeros(N, dtype=int)
+    squares = np.zeros(N)
+    for part in report.study.fitted_parts():
+        u = _residuals(part)
+        count_of[part.assets] += np.isfinite(u).sum(axis=0)
+        squares[part.assets] += np.nansum(u**2, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        squares = np.nansum(u**2, axis=axis)
-        variance = squares / rows
-        deviation = np.sqrt(variance)
-        u = u / deviation
-    known = np.isfinite(u)
-    u[~known] = np.nan
-    has_cell = known.any(axis=0)
-    present = np.flatnonzero(has_cell)
-    if len(present) == 1:
-        asset = panel.assets[present[0]]
-        return u, shortened(asset)
+        variance = squares / count_of
+        if not per_asset:
+            variance = np.full(N, squares.sum() / count_of.sum())
+    deviation = np.sqrt(variance)
+    is_spread = np.isfinite(deviation) & (deviation > 0.0)
+    deviation[~is_spread] = np.nan
+    count_of[~is_spread] = 0
+    n = int(count_of.sum())
+    places = _places(n)
+    in_order = np.argsort(places, kind="stable")
+    drawn = np.empty(len(places))
+    fitted = np.empty(len(places))
+    chosen = _evenly(np.flatnonzero(count_of >= MOST_LAGS), MOST_SERIES)
+    series = np.full((T, len(chosen)), np.nan)
+    first = 0
+    for part in report.study.fitted_parts():
+        u = _residuals(part) / deviation[part.assets]
+        known = np.isfinite(u)
+        own = u[known]
+        low, high = np.searchsorted(places, [first, first + len(own)], sorter=in_order)
+        some = in_order[low:high]
+        at = places[some] - first
+        drawn[some] = own[at]
+        fitted[some] = part.values[known][at]
+        _, of_part, of_series = np.intersect1d(part.assets, chosen, True, return_indices=True)
+        series[np.ix_(part.rows, of_series)] = u[:, of_part]
+        first += len(own)
+    return _Residuals(n, drawn, fitted, series, _pooled(panel.assets, count_of > 0, per_asset))
+
+
+def _residuals(part: Fitted) -> np.ndarray:
+    """Residuals of the usable cells (dates, assets), NaN elsewhere."""
+    u = np.where(part.panel.valid, part.panel.y - part.values, np.nan)
+    u[~np.isfinite(u)] = np.nan
+    return u
+
+
+def _pooled(assets: Sequence[str], present: np.ndarray, per_asset: bool) -> str:
+    """Of which assets residuals are, in words."""
+    positions = np.flatnonzero(present)
+    if len(positions) == 1:
+        return shortened(assets[positions[0]])
     own = ", each divided by its own standard deviation" if per_asset else ""
-    assets = count(len(present), "asset")
-    return u, f"pooled over {assets}{own}"
+    return f"pooled over {count(len(positions), 'asset')}{own}"
 
 
 def _rows(n: int, drawn: int) -> str:
@@ -111,14 +165,18 @@ def _rows(n: int, drawn: int) -> str:
     return f"{drawn:,} drawn at random of {n:,} rows"
 
 
-def _sample(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most SAMPLE rows, the same ones at every run."""
-    n = len(x)
+def _places(n: int) -> np.ndarray:
+    """Which of n rows are drawn: SAMPLE of them at most, the same ones at every run."""
     if n <= SAMPLE:
-        return x, y
+        return np.arange(n)
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, n, SAMPLE)
-    return x[rows], y[rows]
+    return rng.integers(0, n, SAMPLE)
+
+
+def _evenly(positions: np.ndarray, most: int) -> np.ndarray:
+    """So many of these positions at most, evenly over all."""
+    even = np.linspace(0, len(positions) - 1, min(len(positions), most))
+    return positions[np.unique(even.astype(int))]
 
 
 def not_far_out(values: np.ndarray) -> np.ndarray:
@@ -215,33 +273,24 @@ def autocorrelations(u: np.ndarray, lags: int) -> np.ndarray:
         return covariance / squares
 
 
-def _autocorrelations(axes: Any, u: np.ndarray) -> None:
-    """A bar per lag; of several assets the mean, with the middle 90 % of them."""
-    has_residual = np.isfinite(u)
-    rows = has_residual.sum(axis=0)
-    is_long = rows >= MOST_LAGS
-    long = np.flatnonzero(is_long)
-    n_long = len(long)
-    even = np.linspace(0, n_long - 1, min(n_long, MOST_SERIES))
-    rounded_down = even.astype(int)
-    positions = np.unique(rounded_down)
-    series = long[positions]
+def _autocorrelations(axes: Any, series: np.ndarray) -> None:
+    """A bar per lag of residuals (T, S); of several assets the mean, with the middle 90 %."""
     axes.set_title("Autocorrelation")
     axes.set(xlabel="lag (rows)", ylabel="correlation")
-    if not len(series):
+    if not series.shape[1]:
         text = f"fewer than {MOST_LAGS} rows"
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes, color=INK)
         return
-    rows_of_series = rows[series]
+    rows_of_series = np.isfinite(series).sum(axis=0)
     fifth = rows_of_series.min() // 5
     allowed_lags = min(MOST_LAGS, fifth)
     lags = int(allowed_lags)
-    r = autocorrelations(u[:, series], lags)
+    r = autocorrelations(series, lags)
     after_last = lags + 1
     at = np.arange(1, after_last)
     mean = np.nanmean(r, axis=1)
     axes.bar(at, mean, 0.7, color=BLUE)
-    if len(series) > 1:
+    if series.shape[1] > 1:
         low, high = np.nanquantile(r, [0.05, 0.95], axis=1)
         axes.vlines(at, low, high, color=INK, linewidth=1.0)
     axes.axhline(0.0, **AXIS_LINE)
@@ -263,7 +312,9 @@ def actual_predicted(report: Report) -> Any:
     if table.empty or of_classes:  # of classes the calibration shows it
         return None
     actual = floats(table, "y")
-    y, predicted = _sample(actual, floats(table, "prediction"))
+    drawn = _places(len(table))
+    y = actual[drawn]
+    predicted = floats(table, "prediction")[drawn]
     rows = _rows(len(table), len(y))
     folds = count(len(report.folds), "fold")
     note = f"{rows} of {folds}"

@@ -24,11 +24,12 @@ from runner.sinks.drawings.hover import say_values
 from runner.text import count, number, unit_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
     from runner.experiment.report import Report
+    from runner.models.study import Fitted
 
 MOST_ASSETS = 3  # with a panel each
 TALL, APART = 1.4, 0.5  # inches of a panel, and to the next one
@@ -119,10 +120,11 @@ def _shown(report: Report) -> tuple[list[Series], str]:
     assets = report.panel.assets
     n = len(assets)
     if n <= MOST_ASSETS:
-        named = [_of_assets(report, [name], shortened(name, 40)) for name in assets]
+        named = [_of_asset(report, i, shortened(name, 40)) for i, name in enumerate(assets)]
         return named, f"{len(report.panel.dates):,} dates"
     if unit_noun(report.fit.quality) != "asset":
-        mean = _of_assets(report, assets, f"Mean over {count(n, 'asset')}")
+        parts = report.study.fitted_parts()
+        mean = _over_time(report, parts, assets, f"Mean over {count(n, 'asset')}")
         return [mean], "equal weights over the assets of each date"
     with_r2 = report.fit.quality.dropna(subset="r2")
     quality = with_r2.sort_values("r2", ascending=False)
@@ -134,42 +136,64 @@ def _shown(report: Report) -> tuple[list[Series], str]:
     series = []
     for name, r2 in zip(chosen["unit"], chosen["r2"], strict=True):
         heading = f"{shortened(name, 40)}: R2 {number(r2, 3)} in sample"
-        series.append(_of_assets(report, [name], heading))
+        series.append(_of_asset(report, assets.index(name), heading))
     return series, f"of {count(n, 'asset')} those with the largest, the median and the smallest R2"
 
 
-def _of_assets(report: Report, names: Sequence[str], heading: str) -> Series:
-    """Means over these assets by date; of a regression per date nothing is fitted over time."""
+def _of_asset(report: Report, position: int, heading: str) -> Series:
+    """The series of one asset."""
+    part = report.study.fitted_of(np.array([position]))
+    return _over_time(report, [part], part.panel.assets, heading)
+
+
+def _over_time(
+    report: Report, parts: Iterable[Fitted], names: Sequence[str], heading: str
+) -> Series:
+    """Means over the assets of these parts by date; of a regression per date nothing is fitted."""
     import pandas as pd
 
     panel = report.panel
-    columns: slice | list[int] = slice(None)
-    if len(names) < len(panel.assets):
-        columns = [panel.assets.index(name) for name in names]
-    known = panel.valid[:, columns]
-    actual = _means(panel.scored[:, columns], known, panel.dates)
-    fitted = pd.Series(index=panel.dates[:0], dtype=float)
-    if unit_noun(report.fit.quality) != "date":
-        in_units = panel.in_units(report.fitted)
-        of_assets = in_units[:, columns]
-        fitted = _means(of_assets, known, panel.dates)
+    dates = panel.dates
+    by_date = unit_noun(report.fit.quality) == "date"
+    actual = _Means.none(len(dates))
+    fitted = _Means.none(len(dates))
+    for part in parts:
+        known = part.panel.valid
+        actual.add(part.rows, part.panel.scored, known)
+        if not by_date:
+            fitted.add(part.rows, panel.in_units(part.values), known)
     rows = report.predictions
-    predicted = pd.Series(index=panel.dates[:0], dtype=float)
+    predicted = pd.Series(index=dates[:0], dtype=float)
     if len(rows):
         own = rows[rows["asset"].isin(names)]
-        by_date = own.groupby("date")
-        predicted = by_date["prediction"].mean()
-    return Series(heading, actual, fitted, predicted)
+        predicted = own.groupby("date")["prediction"].mean()
+    return Series(heading, actual.by_date(dates), fitted.by_date(dates), predicted)
 
 
-def _means(values: np.ndarray, known: np.ndarray, dates: pd.DatetimeIndex) -> pd.Series:
-    """Means (T,) of the known cells of each date, without dates that have none."""
-    import pandas as pd
+class _Means(NamedTuple):
+    """Means over the known cells of each date.
 
-    is_missing = np.isnan(values)
-    known = known & ~is_missing
-    count = known.sum(axis=1)
-    there = count > 0
-    total = np.sum(values, axis=1, where=known)
-    means = total[there] / count[there]
-    return pd.Series(means, dates[there])
+    Attributes:
+        cells, total: (T,) how many are known, and their sum.
+    """
+
+    cells: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def none(cls, dates: int) -> _Means:
+        """Those of no cell."""
+        return cls(np.zeros(dates, dtype=int), np.zeros(dates))
+
+    def add(self, rows: np.ndarray, values: np.ndarray, known: np.ndarray) -> None:
+        """Add cells (dates, assets) of the dates at these positions."""
+        known = known & ~np.isnan(values)
+        self.cells[rows] += known.sum(axis=1)
+        self.total[rows] += np.sum(values, axis=1, where=known)
+
+    def by_date(self, dates: pd.DatetimeIndex) -> pd.Series:
+        """The means, without dates that have none."""
+        import pandas as pd
+
+        there = self.cells > 0
+        return pd.Series(self.total[there] / self.cells[there], dates[there])

@@ -254,7 +254,7 @@ def target_tried(
         text = f"target: depends on rows before its own, which features know; from {start}"
         rows.append(overlap.row(dates, text) | {"rows_ahead": 0})  # it looks back
     looks_ahead: bool | None = reach > 0
-    if not (reach or by_future.values and _could_move(y, horizon, ground)):
+    if not (reach or (by_future.values and _could_move(y, horizon, ground))):
         looks_ahead = None
     return rows, looks_ahead
 

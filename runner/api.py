@@ -344,7 +344,7 @@ def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Re
             experiment = _on_frame(build(job.spec, job.overrides, job.chosen), data)
             report = run_experiment(experiment, bench)
         except RunnerError as error:
-            plan.fail(job, Failure(error.mistakes, final=True))
+            plan.fail(job, Failure(error.mistakes, final=True, outcome=error.outcome))
             jobs.append(job)
             continue
         place = plan.place(job)

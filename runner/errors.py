@@ -21,6 +21,7 @@ class RunnerError(Exception):
     """Carries one line per mistake in `mistakes`."""
 
     exit_code = 2
+    outcome = "failed"  # of a job of a sweep
 
     def __init__(self, mistakes: str | Sequence[str]) -> None:
         if isinstance(mistakes, str):
@@ -43,6 +44,8 @@ class DataError(RunnerError):
 
 class RefusedError(DataError):
     """The data cannot give the panel that the spec asks for: no outcome was looked at."""
+
+    outcome = "refused"
 
 
 class SettingError(DataError):

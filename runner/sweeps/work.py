@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.compute.cache import Bench
-from runner.errors import RefusedError, RunnerError, SpecError
+from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import build
 from runner.sinks.job import compute
 from runner.sweeps.cache import bench_of
@@ -72,8 +72,7 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
             experiment = build(spec, job.overrides, job.chosen)
             compute(experiment, plan.place(job), bench, plan.name)
     except RunnerError as error:
-        outcome = "refused" if isinstance(error, RefusedError) else "failed"
-        failure = Failure(error.mistakes, final=True, outcome=outcome)
+        failure = Failure(error.mistakes, final=True, outcome=error.outcome)
     except OutOfTimeError:
         failure = Failure((out_of_time(plan),), final=False)
     except Exception as error:

@@ -776,7 +776,11 @@ RUNS: dict[str, tuple[str, list[str], list[str]]] = {
     "no factors": (
         long(PRICES),
         ["features=ff3"],
-        [f"features.{name}: series '{name}' {NO_SERIES}" for name in ("MktRF", "SMB", "HML")],
+        [
+            "features.MktRF, features.SMB, features.HML: series 'MktRF', 'SMB', 'HML' are unknown; "
+            "allowed: none; data.series.NAME.path=FILE joins series by date; "
+            "experiment=none features=none features.NAME=EXPRESSION asks for none"
+        ],
     ),
     "no risk-free rate": (
         long(PRICES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pandas as pd
 from runner.compute.cache import Bench
 from runner.compute.pages import trim
 from runner.data.market import Market
-from runner.errors import DataError, RefusedError, placed
+from runner.errors import DataError, RefusedError, listed, placed
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.report import Report
 from runner.experiment.settings import FULL, OFF
@@ -31,6 +32,9 @@ from runner.record.version import code_version
 from runner.text import one_line
 from runner.trials.influence import influence
 from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
+
+UNKNOWN_SERIES = re.compile(r"(?P<place>\S+): series (?P<name>'.+') is unknown; (?P<allowed>.+)")
+ASKS_FOR_NONE = "experiment=none features=none features.NAME=EXPRESSION asks for none"
 
 
 def run(experiment: Experiment, bench: Bench | None = None) -> Report:
@@ -125,7 +129,7 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
         panel_of_features = shared.panel(experiment, market)
     except DataError as error:
         of_folds = _misplaced(experiment.splitter, market.dates)
-        raise RefusedError([*error.mistakes, *of_folds]) from None
+        raise RefusedError([*_together(error.mistakes), *of_folds]) from None
     panel, rows = shared.rows(experiment, market, panel_of_features)
     model = experiment.model.on(panel)  # group dummies become regressors
     folds = _folds(experiment.splitter, panel)
@@ -138,6 +142,18 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
     moments = shared.moments(experiment, market, panel, folds)
     panel = replace(panel, shared=moments)
     return Prepared(market, panel, rows, model, folds, audited)
+
+
+def _together(mistakes: Sequence[str]) -> list[str]:
+    """The mistakes; several series that data lack are one, with the overrides that ask for none."""
+    unknown = [line for line in map(UNKNOWN_SERIES.fullmatch, mistakes) if line]
+    if len({line["allowed"] for line in unknown}) != 1 or len(unknown) < 2:
+        return list(mistakes)
+    places = listed(line["place"] for line in unknown)
+    names = listed(line["name"] for line in unknown)
+    joined = f"{places}: series {names} are unknown; {unknown[0]['allowed']}; {ASKS_FOR_NONE}"
+    others = [mistake for mistake in mistakes if not UNKNOWN_SERIES.fullmatch(mistake)]
+    return [joined, *others]
 
 
 def _misplaced(splitter: Splitter, dates: pd.DatetimeIndex) -> Sequence[str]:

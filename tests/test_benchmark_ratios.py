@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 import runner
 from runner.models import Regression
@@ -303,4 +304,5 @@ def test_lasso_of_many_targets_beside_scikit_learn() -> None:
     def loop() -> None:
         lasso.one_by_one(X, few, tol=1e-4)
 
-    check_faster(ours, loop, 0.31)
+    with threadpool_limits(1):  # as the benchmark: threads that wait for a busy core cost CPU
+        check_faster(ours, loop, 0.31)

@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 from conftest import Outcome, call_cli, run_cli
 
+from runner.compute import memory
 from runner.errors import DataError
 from runner.experiment import shared_work
+from runner.models import study
+from runner.panels import memory as panel_memory
 from runner.panels.blocks import dividing
 from runner.panels.numbers import stored
 
@@ -264,3 +267,40 @@ def test_a_model_of_all_rows_that_do_not_fit_is_refused_before_blocks_are_made(
     assert line.startswith("error: model: it needs ")
     assert "rows x 3 features" in line or "90 dates x 59 assets x 3 features" in line
     assert "GB, there are 0.0 GB; allowed: what fits, with a model that reads some dates" in line
+
+
+def test_an_analysis_of_every_cell_is_refused_before_anything_is_made_where_memory_is_short(
+    firms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unasked(*_: object) -> None:
+        raise AssertionError("a panel is made")
+
+    monkeypatch.setattr(shared_work, "full_panel", unasked)
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    analyses = "analyses={ratios: {_target_: runner.analyses.sharpe}}"
+    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, "model=pooled", analyses, *ON_DISK)
+    assert ended.code == 2
+    assert "analyses.ratios: it needs every cell in memory, 90 dates x 59 assets" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("on_disk", ["true", "false"])
+@pytest.mark.parametrize("name", ["target_by_group", "risk_by_group"])
+def test_an_analysis_of_listed_cells_takes_no_array_of_every_cell(
+    firms: Path, name: str, on_disk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(dates: int, _: int) -> None:
+        assert dates < MONTHS, "an array of every cell"
+
+    monkeypatch.setattr(study, "WHOLE", 0)
+    monkeypatch.setattr(study, "NUMBERS", 500)
+    monkeypatch.setattr(study, "FEWEST_DATES", 7)
+    monkeypatch.setattr(panel_memory, "refuse_arrays", refused)
+    table = pd.read_parquet(firms / "firms.parquet")
+    table["industry"] = table["permno"].str[-1]
+    table.to_parquet(firms / "fixed.parquet", index=False)
+    analyses = f"analyses={{a: {{_target_: runner.analyses.{name}, group: industry}}}}"
+    words = ("model=pooled", analyses, "target=forward_return", "validation=none", "audit=off")
+    words = (*words, "report=tables", f"data.on_disk={on_disk}", "data.path=fixed.parquet")
+    done = call_cli(firms, "experiment=none", *DATA, *FEATURES, *words)
+    assert done.code == 0, done.err

@@ -19,11 +19,13 @@ from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.nodes import ASKED, defaults_of, kinds_of
 from runner.experiment.settings import executor_of
+from runner.features.alone import function_behind
 from runner.features.asked import KEYS, by_settings, together
+from runner.models.study import EVERY_CELL
 from runner.panels.blocks.building import build_in_blocks
 from runner.panels.blocks.recipe import Recipe
 from runner.panels.building import build_panel
-from runner.panels.memory import refuse_model
+from runner.panels.memory import refuse_arrays, refuse_model
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
@@ -122,6 +124,7 @@ class SharedWork:
 
         def build() -> Panel:
             check_labels(experiment, market)
+            _refuse_analyses(experiment, market)
             return full_panel(experiment, market)
 
         return self.bench.get("panel", _panel_settings(experiment, market), build)
@@ -236,6 +239,27 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
     settings = experiment.settings
     with executor_of(settings.executor, settings.allow) as executor:
         return build_in_blocks(market, recipe, home, executor)
+
+
+def _refuse_analyses(experiment: Experiment, market: Market) -> None:
+    """Whether the arrays that analyses take of a market of few listed cells fit into memory.
+
+    Raises:
+        DataError: those of some do not, one line each.
+    """
+    is_sampled = experiment.spec.get("target", {}).get("frequency") is not None
+    if market.fields.listed is None or is_sampled:  # of weeks or months there are fewer
+        return
+    mistakes = []
+    for name, analysis in experiment.analyses.items():
+        if function_behind(analysis) not in EVERY_CELL:
+            continue
+        try:
+            refuse_arrays(len(market.dates), len(market.assets))
+        except DataError as error:
+            mistakes += [f"analyses.{name}: {line}" for line in error.mistakes]
+    if mistakes:
+        raise DataError(mistakes)
 
 
 def _refuse_changing_labels(experiment: Experiment, market: Market) -> None:

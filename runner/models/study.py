@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,18 @@ WHOLE = 50_000_000  # cells (date x asset) of a panel that is looked at as it is
 NUMBERS = 16_000_000  # of the cells of a larger one that are looked at together
 BESIDE = 4  # numbers of a cell beside its features
 FEWEST_DATES = 64  # at a time
+
+EVERY_CELL: set[object] = set()  # analyses that take arrays of every date and asset
+Analysis = TypeVar("Analysis")
+
+
+def of_every_cell(analysis: Analysis) -> Analysis:
+    """Mark an analysis that takes arrays of every date and asset, where few cells are listed too.
+
+    It is refused before the panel is made where they do not fit into memory.
+    """
+    EVERY_CELL.add(analysis)
+    return analysis
 
 
 class Fitted(NamedTuple):

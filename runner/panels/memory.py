@@ -79,6 +79,18 @@ def refuse_cube(rows: int, assets: int, features: int) -> None:
         note(takes)
 
 
+def refuse_arrays(rows: int, assets: int) -> None:
+    """Refuse arrays of every cell where few are listed: what asks for one needs some at a time.
+
+    Raises:
+        DataError: there is less memory than they take.
+    """
+    need = NUMBER * rows * assets * ARRAYS
+    size = f"{rows:,} dates x {assets:,} assets"
+    takes = f"it needs every cell in memory, {size}, of {need / GIGABYTE:.1f} GB"
+    refuse_beyond(need, takes, "fewer assets (data.assets) or dates (data.start)")
+
+
 def refuse_rows(rows: int, row_bytes: int) -> None:
     """Say what rows that lie on disk take in memory, where something asks for all of them at once.
 

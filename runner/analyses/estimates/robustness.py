@@ -18,6 +18,7 @@ from runner.analyses.estimates.by_asset import (
 )
 from runner.errors import DataError
 from runner.estimators.standard_errors import OwnCovariance
+from runner.models.study import of_every_cell
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Draws, Share, UpToOne, Window
 from runner.text import count, number, p_words
@@ -156,6 +157,7 @@ def _relations(term: str, part: pd.DataFrame, level: float) -> str:
     return sentence.replace("%", " %")
 
 
+@of_every_cell
 def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     """Mean returns in groups of rows sorted by each factor, beside the line, for the eye.
 
@@ -228,6 +230,7 @@ def _groups(
         yield row
 
 
+@of_every_cell
 def omitted_factor(
     study: Study,
     *,
@@ -320,6 +323,7 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
     return [first, second]
 
 
+@of_every_cell
 def multicollinearity(study: Study) -> Finding:
     """How far each factor is a combination of the others: VIF, correlation, condition number.
 

@@ -45,13 +45,13 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     labels = panel.grouping.get(group)
     group_of_row = _groups(predictions, panel, labels)
     scored = columns(predictions)
+    t, i, target = panel.scored_cells()
+    group_of_cell = _codes(labels, t, i)
     rows = []
     for k, name in enumerate(labels.values):
-        members = labels.codes == k
-        assets = np.flatnonzero(members.any(axis=0))
-        usable = panel.valid[:, assets] & members[:, assets]
-        y = panel.scored[:, assets][usable]
-        row = {"scope": "group", "unit": name, "assets": len(assets), "n_obs": len(y)}
+        members = (labels.codes == k).any(axis=0)
+        y = target[group_of_cell == k]
+        row = {"scope": "group", "unit": name, "assets": int(members.sum()), "n_obs": len(y)}
         row |= _distribution(y)
         of_group = np.flatnonzero(group_of_row == k)
         row |= _scores(*(values[of_group] for values in scored))
@@ -88,7 +88,8 @@ def risk_by_group(
     # each pair of period and group is one bin
     groups = len(names)
     bins = len(periods) * groups
-    n, y_sum = _sums_of_panel(panel, labels, period_of_date)
+    t, i, target = panel.scored_cells()
+    n, y_sum = _sums(period_of_date[t] * groups + _codes(labels, t, i), bins, target)
     scored_bins = period_of_date[_dates(predictions, panel)] * groups
     scored_bins += _groups(predictions, panel, labels)
     actual, forecast, _ = columns(predictions)
@@ -131,30 +132,13 @@ def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
 
 def _groups(predictions: pd.DataFrame, panel: Panel, labels: Labels) -> np.ndarray:
     """Group (n,) of the asset of each row, on its date where groups change."""
-    assets = _positions(predictions, panel)
-    if not labels.by_date:
-        return np.asarray(labels.codes[0, assets])
-    return np.asarray(labels.codes[_dates(predictions, panel), assets])
+    return _codes(labels, _dates(predictions, panel), _positions(predictions, panel))
 
 
-def _sums_of_panel(
-    panel: Panel, labels: Labels, period_of_date: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Usable cells of each bin (periods x groups,), and the sums of what is scored in them.
-
-    Args:
-        period_of_date: (T,) number of the period of each date, which increases with time.
-    """
-    groups = len(labels.values)
-    parts = []
-    edges = np.flatnonzero(np.diff(period_of_date)) + 1
-    for dates in np.split(np.arange(len(period_of_date)), edges):
-        own = slice(dates[0], dates[-1] + 1)
-        usable = panel.valid[own]
-        codes = labels.at(own).cells(len(dates))
-        parts.append(_sums(codes[usable], groups, panel.scored[own][usable]))
-    counts, sums = zip(*parts, strict=True)
-    return np.concatenate(counts), np.concatenate(sums)
+def _codes(labels: Labels, dates: np.ndarray, assets: np.ndarray) -> np.ndarray:
+    """Group (n,) of cells by the positions of their dates and assets."""
+    of_dates = dates if labels.by_date else 0
+    return np.asarray(labels.codes[of_dates, assets])
 
 
 def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, EstimationError
+from runner.models.study import of_every_cell
 from runner.schema.settings import Count, Draws, Rows, Share
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 RUN, NAIVE = "this run", "training mean"
 
 
+@of_every_cell
 def confidence_set(
     study: Study,
     *,

@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.errors import DataError
 from runner.models.model import Model
+from runner.models.study import of_every_cell
 from runner.numerics.variation import COMPUTED, flat_where_known, of_quotients, rounding_alone
 from runner.schema.settings import Rows
 from runner.text import count, number, percent, t_text, verdict
@@ -49,6 +50,7 @@ class Fits(NamedTuple):
     reason: list[str]
 
 
+@of_every_cell
 def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30) -> Finding:
     """R2 of r(n, t + 1) = a + c z(n, t) + e, z the forecast out of sample standardised by asset.
 

@@ -31,21 +31,25 @@ def forecasts(study: Study) -> tuple[str, pd.DataFrame]:
     if len(predictions):
         return OUT, predictions[["date", "asset", "y", "prediction", "benchmark"]]
     panel = study.panel
-    valid = panel.valid
-    fitted = study.fitted
-    known = np.isfinite(fitted)
-    t, i = np.nonzero(valid & known)
-    if not len(t):
-        raise DataError("no row has a forecast")
-    sums = np.where(valid, panel.scored, 0.0).sum(axis=0)
-    n = valid.sum(axis=0)
+    n = np.zeros(len(panel.assets))
+    total = np.zeros(len(panel.assets))
+    panel.cells.add_sums_by_asset(n, total)
     with np.errstate(invalid="ignore"):
-        means = sums / n
+        means = total / n
     assets = np.array(panel.assets, dtype=object)
-    table = pd.DataFrame({"date": panel.dates[t], "asset": assets[i]})
-    table["y"] = panel.scored[t, i]
-    table["prediction"] = panel.in_units(fitted[t, i])
-    table["benchmark"] = means[i]
+    tables = []
+    for part in study.fitted_parts():
+        known = part.panel.valid & np.isfinite(part.values)
+        t, i = np.nonzero(known)
+        own = part.assets[i]
+        table = pd.DataFrame({"date": part.panel.dates[t], "asset": assets[own]})
+        table["y"] = part.panel.scored[known]
+        table["prediction"] = panel.in_units(part.values[known])
+        table["benchmark"] = means[own]
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    if table.empty:
+        raise DataError("no row has a forecast")
     return IN, table
 
 

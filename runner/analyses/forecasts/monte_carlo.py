@@ -19,6 +19,7 @@ from runner.analyses.forecasts.perturbations import (
     rows_replaced,
 )
 from runner.errors import DataError, RunnerError
+from runner.models.study import of_every_cell
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Draws, Positive, Rows, Share
 from runner.text import count
@@ -48,6 +49,7 @@ COLUMNS = [
 COEFFICIENTS = "coef"  # key of the reason why a draw has no coefficients
 
 
+@of_every_cell
 def monte_carlo(
     study: Study,
     *,

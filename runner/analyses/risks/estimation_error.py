@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.data.sources.simulation.factor_truth import KnownTruth
 from runner.errors import DataError, EstimationError
+from runner.models.study import of_every_cell
 from runner.panels.finding import Finding
 from runner.schema.settings import Draws, Rows
 from runner.text import count, number, percent
@@ -55,6 +56,7 @@ class Draw(NamedTuple):
     by_sample: float
 
 
+@of_every_cell
 def estimation_error(
     study: Study, *, source: KnownTruth, rows: list[Rows] | None = None, draws: Draws = 100
 ) -> Finding:

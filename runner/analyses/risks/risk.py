@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.data.calendar import year_of
 from runner.errors import DataError
+from runner.models.study import of_every_cell
 from runner.panels.finding import Finding
 from runner.schema.settings import Positive, UpToOne
 from runner.text import count, number, percent
@@ -34,6 +35,7 @@ RISK = [
 SINGULAR = "singular: no inverse"
 
 
+@of_every_cell
 def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
     """Systematic and specific variance of each asset, b' Omega b and D, annual; share explained.
 
@@ -111,6 +113,7 @@ def _share_text(row: pd.Series) -> str:
     return f"{share} ({unit})"
 
 
+@of_every_cell
 def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     """Three covariances of the same assets: by factors, of the sample, and shrunk; conditioning.
 
@@ -213,6 +216,7 @@ def _condition_sentence(conditions: pd.Series) -> str:
     )
 
 
+@of_every_cell
 def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     """Eigenvalues of the correlations of the target, and the edge of Marchenko and Pastur (1967).
 

@@ -10,6 +10,7 @@ import numpy as np
 from runner.analyses.risks.risk import SINGULAR, estimators, refuse_few
 from runner.data.calendar import year_of
 from runner.errors import DataError
+from runner.models.study import of_every_cell
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Draws, Positive, UpToOne
 from runner.text import LEVEL, count, number, p_words, percent
@@ -81,6 +82,7 @@ class Mean(NamedTuple):
     df: int
 
 
+@of_every_cell
 def risk_out_of_sample(
     study: Study,
     *,

@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
+from runner.models.study import of_every_cell
 from runner.numerics.variation import COMPUTED, flat
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Draws, Positive, Rows, Share
@@ -65,6 +66,7 @@ class Interval(NamedTuple):
     reason: str = ""
 
 
+@of_every_cell
 def sharpe(
     study: Study,
     *,

@@ -100,7 +100,7 @@ class Ragged:
         )
 
     def wide(self, name: Numbers) -> Any:
-        """An array of every cell, (T, N) or (T, N, K): NaN, or not usable, where none is listed.
+        """An array (T, N) or (T, N, K) of every cell: NaN, or not usable, where none is listed.
 
         Raises:
             DataError: there is less memory than it takes.
@@ -111,16 +111,14 @@ class Ragged:
         T, N = self.shape
         if name == "X":
             memory.refuse_cube(T, N, values.shape[1])
+        memory.refuse_arrays(T, N)
         cells = self.spread(values, absent=False if name == "valid" else np.nan)
         if name == "y" and self.lone is not None:
             cells.flat[self.lone.position] = self.lone.y
         return cells
 
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
-        """Values of the cells that are held here as an array (T, N), `absent` in all others.
-
-        Of columns (n, K) an array (T, N, K).
-        """
+        """Values (n,) or (n, K) of the cells held here as (T, N) or (T, N, K), else `absent`."""
         T, N = self.shape
         more = values.shape[1:]
         cells = np.full((T * N, *more), absent)

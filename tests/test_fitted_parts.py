@@ -9,6 +9,7 @@ import pytest
 from test_over_time import drawn, lines
 from test_runs_on_disk import ran, write_firms
 
+from runner.errors import DataError
 from runner.experiment.report import Report
 from runner.models import study
 from runner.sinks import plots
@@ -80,3 +81,16 @@ def test_parts_show_what_the_whole_shows(
         assert own.keys() == other.keys()
         for label in own:
             np.testing.assert_allclose(own[label], other[label], atol=CLOSE)
+
+
+def test_a_picture_without_room_costs_the_picture_and_not_the_run(
+    firms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(_: Report) -> None:
+        raise DataError("it needs every cell in memory")
+
+    monkeypatch.setitem(plots.PICTURES, "residuals", too_large)
+    done = ran(firms, "model=pooled", "target=forward_return", "validation=none")
+    assert "plots.residuals: not drawn: it needs every cell in memory" in done.err
+    drawn_here = {path.stem for path in (done.directory / "plots").iterdir()}
+    assert "actual_fitted" in drawn_here and "residuals" not in drawn_here

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.errors import unknown
+from runner.errors import DataError, unknown
 from runner.estimators.few_clusters import for_a_verdict
 from runner.progress import note
 from runner.sinks.canvas import (
@@ -72,7 +72,10 @@ def draw(report: Report, directory: Path) -> list[Drawn]:
 def _figures(report: Report) -> Iterator[tuple[str, Any]]:
     """Every picture by its name, drawn when it is asked for; None where there is nothing to see."""
     for name, picture in PICTURES.items():
-        yield name, picture(report)
+        try:
+            yield name, picture(report)
+        except DataError as error:  # arrays that do not fit into memory
+            note(f"plots.{name}: not drawn: {one_line(error)}")
     for name, finding in report.findings.items():
         yield name, _of_finding(name, finding)
     for name, strategy in strategies_of(report).items():

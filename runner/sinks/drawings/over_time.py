@@ -35,6 +35,7 @@ MOST_ASSETS = 3  # with a panel each
 TALL, APART = 1.4, 0.5  # inches of a panel, and to the next one
 FEWEST = 3  # dates of a line
 FEW_DATES = 300  # of lines that are not thin
+MANY_DATES = 3_000  # of actual values that would hide what was fitted, and lie below it
 
 
 class Series(NamedTuple):
@@ -98,8 +99,11 @@ def _panel(axes: Any, series: Series, dates: pd.DatetimeIndex) -> None:
         start = days_since(begin, first)
         axes.axvline(start, color=GREY, linewidth=0.9, linestyle=DASHED)
     thin = 0.9 if len(series.actual) <= FEW_DATES else 0.5
+    colour_of_actual, order_of_actual = INK, 3
+    if len(series.actual) > MANY_DATES:
+        colour_of_actual, order_of_actual = GREY, 1
     lines = (
-        ("actual", series.actual, INK, thin, 3),
+        ("actual", series.actual, colour_of_actual, thin, order_of_actual),
         ("fitted in sample", fitted, BLUE, 2.2, 2),
         ("predicted out of sample", series.predicted, ORANGE, 2.2, 2),
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import QUICK
 
 from runner.numerics.least_squares import NotEstimable, solve
-from runner.numerics.moments import SAMPLE, moments, shift_of
+from runner.numerics.moments import SAMPLE, halves, moments, shift_of
 from runner.numerics.normal_equations import solve_moments
 
 pytestmark = pytest.mark.usefixtures("summed_by")
@@ -128,3 +128,14 @@ def test_the_point_of_a_complete_panel_is_that_of_cells_listed_one_by_one() -> N
     ranks = np.linspace(0, y.size - 1, min(SAMPLE, y.size)).astype(int)
     expected = np.append(X.reshape(y.size, -1)[ranks].mean(axis=0), y.ravel()[ranks].mean())
     np.testing.assert_array_equal(shift_of(X, y, np.ones(y.shape, dtype=bool))[0, 0], expected)
+
+
+def test_halves_have_as_many_cells_and_never_lose_a_date() -> None:
+    for cells in ([1, 1, 1, 5, 2], [9, 1, 1], [1, 1, 9], [0, 0, 0], [2, 2, 2, 2, 2]):
+        dates = halves(len(cells), lambda some: some, 2, np.array(cells))
+        together = [t for some in dates for t in range(some.start, some.stop)]
+        assert together == list(range(len(cells)))
+        if sum(cells):
+            smaller = min(sum(cells[some]) for some in dates)
+            assert sum(cells) - smaller <= sum(cells) / 2 + max(cells)
+    assert halves(5, lambda some: some, 2, np.full(5, 2)) == halves(5, lambda some: some, 2)

@@ -40,7 +40,7 @@ def sums(pool: AnyPool, groups: np.ndarray | None = None) -> Sums:
         return _sums(pool, rows, groups)
 
     T, _ = pool.shape
-    parts = halves(T, sums_of_rows)
+    parts = halves(T, sums_of_rows, cells_by_date=pool.cells_by_date)
     of_dates, of_assets, of_cells, of_pairs = zip(*parts, strict=True)
     by_date = np.concatenate(of_dates)
     by_asset = np.asarray(sum(of_assets))

@@ -174,19 +174,26 @@ def _sums(cells: int) -> Callable[..., np.ndarray]:
     return kernel.sums if rule.wanted(cells) else _moments
 
 
-def halves(T: int, work: Callable[[slice], Any], fewest: int = HALVED) -> list[Any]:
-    """Results of `work` on the halves of T rows, side by side; on all at once of fewer rows."""
+def halves(
+    T: int,
+    work: Callable[[slice], Any],
+    fewest: int = HALVED,
+    cells_by_date: np.ndarray | None = None,
+) -> list[Any]:
+    """Results of `work` on the halves of T dates, side by side; on all at once of fewer dates.
+
+    The halves have as many cells where those of each date (T,) are given, else as many dates.
+    """
     if fewest > T:
-        every = slice(0, T)
-        return [work(every)]
-    half = T // 2
-    first_half = slice(0, half)
-    second_half = slice(half, T)
-    rows = [first_half, second_half]
+        return [work(slice(0, T))]
+    middle = T // 2
+    if cells_by_date is not None:
+        until = np.cumsum(cells_by_date)
+        middle = int(np.searchsorted(until, until[-1] / 2.0, side="right"))
+    dates = [slice(0, middle), slice(middle, T)]
     one_blas_thread = _blas().limit(limits=1, user_api="blas")
     with one_blas_thread, ThreadPoolExecutor(2) as pool:
-        results = pool.map(work, rows)
-        return list(results)
+        return list(pool.map(work, dates))
 
 
 def _of_listed(
@@ -270,11 +277,9 @@ def _of_dates(
     """
     T, N = y.shape
     P = X.shape[2] + 2
-    shape = (T, P, P)
-    M = np.zeros(shape)
+    M = np.zeros((T, P, P))
     most = min(BLOCK, T)
-    shape = (most, P - 1, N)
-    buffer = np.empty(shape)
+    buffer = np.empty((most, P - 1, N))
     for start in range(0, T, BLOCK):
         stop = min(start + BLOCK, T)
         part = slice(start, stop)
@@ -300,8 +305,7 @@ def _of_dates(
             root = np.sqrt(w)
             z *= root[:, :, None]
         M[part, 1:, 1:] = np.matmul(columns, z)
-    first_row = M[:, 0, 1:]
-    M[:, 1:, 0] = first_row
+    M[:, 1:, 0] = M[:, 0, 1:]
     return M
 
 
@@ -311,8 +315,7 @@ def _of_assets(
     """Moments (N, P, P) of every asset; the columns of a cell lie side by side in memory."""
     T, N = y.shape
     P = X.shape[2] + 2
-    shape = (N, P, P)
-    M = np.zeros(shape)
+    M = np.zeros((N, P, P))
     products = np.zeros((N, P - 1, P - 1))
     most = min(BLOCK, T)
     shape = (most, N, P - 1)
@@ -337,8 +340,7 @@ def _of_assets(
         transposed = of_asset.swapaxes(1, 2)
         products += np.matmul(transposed, of_asset)
     M[:, 1:, 1:] = products
-    first_row = M[:, 0, 1:]
-    M[:, 1:, 0] = first_row
+    M[:, 1:, 0] = M[:, 0, 1:]
     return M
 
 

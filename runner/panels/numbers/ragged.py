@@ -342,7 +342,8 @@ class Ragged:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         if by_date:
             of_dates = partial(self.moments_of_dates, columns, point)
-            return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
+            cells_by_date = np.diff(self.starts)
+            return np.concatenate(halves(self.shape[0], of_dates, 2, cells_by_date))
         P = len(columns) + 2
         M = np.zeros((self.shape[1], P, P))
         self.add_moments_of_assets(M, columns, point, max(self.rows, whole))

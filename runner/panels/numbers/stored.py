@@ -375,7 +375,8 @@ class Stored:
                     parts.append(part.moments_of_dates(every, own, slice(0, T)))
                 return np.concatenate(parts)
 
-            return np.concatenate(halves(self.shape[0], of_dates, fewest=2))
+            cells_by_date = self.cells_by_date[self.start : self.stop]
+            return np.concatenate(halves(self.shape[0], of_dates, 2, cells_by_date))
         N = self.shape[1]
         P = len(columns) + 2
         M = np.zeros((N, P, P))

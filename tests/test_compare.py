@@ -27,6 +27,7 @@ from runner.schema.regression_table import TableSettings
 from runner.sweeps.comparison.by_unit import by_unit
 from runner.sweeps.comparison.choices import choices, short_names, shown
 from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
+from runner.sweeps.comparison.ranked import Outcome
 from runner.sweeps.comparison.texts import value_texts
 from runner.sweeps.plan import Failure, Job, Plan, find, read
 from runner.sweeps.settings import Sweep
@@ -1005,6 +1006,31 @@ def test_estimates_on_few_clusters_bear_no_stars_in_a_sweep(
     assert curve["judged"].isna().to_dict() == {0: True, 1: False}
     texts = {place.job: place.tags["b MktRF"] for place in standings(comparison)}
     assert "*" not in texts[0] and "***" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "doubts", "judged"),
+    [
+        (["pooled"], {}, True),
+        (["pooled"], {"x": "targets overlap"}, False),
+        (["pooled"], {"other": "targets overlap"}, True),
+        (["asset", "asset", "mean"], {}, False),
+        (["group", "group", "mean"], {}, False),
+        (["date", "date", "mean"], {}, True),
+        (["date", "date", "mean"], {"x": "few dates"}, False),
+    ],
+)
+def test_what_a_job_is_known_by_bears_a_star_where_its_p_value_deserves_one(
+    scopes: list[str], doubts: dict[str, str], judged: bool
+) -> None:
+    units = [f"unit {i}" if scope != "mean" else "mean" for i, scope in enumerate(scopes)]
+    coefficients = pd.DataFrame(
+        {"scope": scopes, "unit": units, "term": "x", "p_value": 1e-9, "judged": 1e-9}
+    )
+    central = Outcome(None, {"doubts": doubts}, {}, coefficients).central
+    assert central["scope"].tolist() == scopes[-1:]
+    assert central["judged"].notna().tolist() == [judged]
+    assert central["p_value"].notna().all()
 
 
 def test_the_leaderboard_leads_to_the_pages_of_jobs(made: Made) -> None:

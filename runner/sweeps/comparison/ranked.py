@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from runner.models.fit import over_units
 from runner.sweeps.plan import Job, Plan
 
 COEFFICIENTS = ["estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
@@ -49,16 +51,17 @@ class Outcome:
     def central(self) -> pd.DataFrame:
         """One row per term: the mean over units, or the only unit.
 
-        No row where there are several units and no mean.
+        No row where there are several units and no mean. `judged` is NaN too where the run says why
+        its p-value supports no verdict, and of a mean over assets or groups.
         """
         table = self.coefficients
         is_mean = table["scope"] == "mean"
-        means = table[is_mean]
-        if len(means):
-            return means
-        if self.units > 1:
-            return table[:0]
-        return table
+        rows = table[is_mean]
+        if not len(rows):
+            rows = table[:0] if self.units > 1 else table
+        doubts = self.about.get("doubts") or {}
+        doubted = [over_units(table) or bool(doubts.get(term)) for term in rows["term"]]
+        return rows.assign(judged=rows["judged"].mask(np.array(doubted, dtype=bool)))
 
 
 @dataclass(frozen=True)

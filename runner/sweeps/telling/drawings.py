@@ -57,7 +57,7 @@ def specification_curve(
     note = f"{count(len(table), 'job')} by estimate"
     if len(table) != jobs:
         note += f" ({jobs - len(table)} of {jobs} do not have it)"
-    note += "; filled: p < 0.05, open: not, untested or few clusters"
+    note += "; filled: p < 0.05, open: not, or without a verdict"
     note += "; ring: best score; below: choices"
     panels = []
     for name, order in values.items():

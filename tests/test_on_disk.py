@@ -399,6 +399,7 @@ def test_a_table_joined_by_date_and_asset_is_refused_where_it_does_not_fit(
         f"data.fields.accounts={{path: {other}, asset: name, columns: {{book: book}}}}",
     ]
     assert call_cli(tmp_path, "check", *words).code == 0
+    monkeypatch.setattr("runner.compute.memory.SMALL", 0)
     monkeypatch.setattr("runner.compute.memory.available", lambda: 1500)
     done = call_cli(tmp_path, "check", *words)
     assert done.code == 2

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runner.data.columns import listings
 from runner.data.columns.listings import Listings
+from runner.data.columns.order import in_order
 from runner.data.fields import Fields, LongColumn
 from runner.data.labels import Labels
 from runner.data.market import Market
@@ -208,6 +210,20 @@ def test_no_feature_becomes_an_array_of_every_cell(
     assert np.isfinite(model.forecast(rows, fold)).any()
     study = Study(None, rows, model, fit, [fold], pd.DataFrame())  # type: ignore[arg-type]
     influence(study)
+
+
+def test_the_rows_of_all_assets_are_put_in_order_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+
+    def counted(codes: np.ndarray, count: int) -> np.ndarray:
+        lengths.append(len(codes))
+        return in_order(codes, count)
+
+    monkeypatch.setattr(listings, "in_order", counted)
+    panel = ragged()
+    model = Regression(by="asset")
+    influence(Study(None, panel, model, model.fit(panel), [], pd.DataFrame()))  # type: ignore[arg-type]
+    assert lengths.count(panel.cells.rows) <= 1
 
 
 def test_a_cell_that_is_not_listed_is_no_other() -> None:

@@ -179,6 +179,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_disk = stored(market_of(), tmp_path / "a.runner-market")
+    monkeypatch.setattr("runner.compute.memory.SMALL", 0)
     monkeypatch.setattr("runner.compute.memory.available", lambda: 100)
     column = on_disk.fields.columns["ret"]
     for asked in (column.known, column.cells, lambda: column.frame, lambda: column.values):

@@ -9,6 +9,7 @@ from runner.errors import DataError
 GIGABYTE = 10**9
 KILOBYTE = 1024  # of /proc/meminfo
 NUMBER = 8  # bytes
+SMALL = 2**16  # bytes for which the system is not asked, as asking costs more
 # limit and use of the control group, of its second and of its first version
 CONTROL_GROUPS = (
     ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
@@ -25,12 +26,12 @@ def refuse_beyond(need: int, takes: str, smaller: str) -> int | None:
         smaller: what would take less.
 
     Returns:
-        The bytes that there are; None where the system does not say.
+        The bytes that there are; None where the system does not say, or was not asked.
 
     Raises:
         DataError: there is less.
     """
-    there = available()
+    there = available() if need > SMALL else None
     if there is not None and need > there:
         room = f"there are {there / GIGABYTE:.1f} GB"
         raise DataError(f"{takes}, {room}; allowed: what fits, with {smaller}")

@@ -21,6 +21,7 @@ from runner.numerics.compiled import rule
 BLOCK = 64  # dates at a time
 STRETCH = 4 * BLOCK  # dates after which memory is given back
 HALVED = 512  # dates from which on two halves are summed side by side
+FEW_CELLS = 4096  # below which two threads cost more than they save
 FULL = (
     0.5  # share of the cells in use, below which only assets with a cell in a block are looked at
 )
@@ -60,8 +61,7 @@ def shift_of(
     few = evenly(length, FEW)
     at = few if per == "asset" else (slice(None), few)
     x = X[at]  # `take` would copy all of X where it is a part of an array
-    target = y[at]
-    target = target[:, :, None]
+    target = y[at][:, :, None]
     Z = np.concatenate([x, target], axis=2)
     known = use[at]
     known = known[:, :, None]
@@ -74,9 +74,7 @@ def shift_of(
 
 def evenly(n: int, most: int) -> np.ndarray:
     """At most so many positions among n, evenly spread from the first to the last."""
-    count = min(most, n)
-    positions = np.linspace(0, n - 1, count)
-    return positions.astype(int)
+    return np.linspace(0, n - 1, min(most, n)).astype(int)
 
 
 def _sampled(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -191,6 +189,8 @@ def halves(
         until = np.cumsum(cells_by_date)
         middle = int(np.searchsorted(until, until[-1] / 2.0, side="right"))
     dates = [slice(0, middle), slice(middle, T)]
+    if cells_by_date is not None and until[-1] < FEW_CELLS:
+        return [work(some) for some in dates]
     one_blas_thread = _blas().limit(limits=1, user_api="blas")
     with one_blas_thread, ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, dates))

@@ -302,7 +302,7 @@ def _from_cells(pool: AnyPool, bread: np.ndarray) -> OfDates:
             cells = np.maximum(cells_by_date[part], 1)
             residual[part] = u.sum(axis=1) / cells
 
-    halves(T, of_rows)
+    halves(T, of_rows, cells_by_date=cells_by_date)
     return OfDates(influences, squares, sums, residual)
 
 
@@ -347,7 +347,7 @@ def _bread(pool: AnyPool) -> np.ndarray:
             moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
         return moments
 
-    moments = sum(halves(T, of_rows))
+    moments = sum(halves(T, of_rows, cells_by_date=pool.cells_by_date))
     squares = np.diag(moments)
     length = np.sqrt(squares)
     lengths = np.outer(length, length)

@@ -146,6 +146,8 @@ class Ragged:
         if not isinstance(selection, slice):
             part = self.listings.at(rows)
             return self._taken(part.listings, part.kept)
+        if selection == slice(0, self.shape[0]):  # what is known of its listings stays known
+            return self
         taken = slice(self.starts[selection.start], self.starts[selection.stop])
         row = self.listings.row[taken] - np.int32(selection.start)
         dates = self.listings.dates[selection]
@@ -342,8 +344,7 @@ class Ragged:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         if by_date:
             of_dates = partial(self.moments_of_dates, columns, point)
-            cells_by_date = np.diff(self.starts)
-            return np.concatenate(halves(self.shape[0], of_dates, 2, cells_by_date))
+            return np.concatenate(halves(self.shape[0], of_dates, 2, np.diff(self.starts)))
         P = len(columns) + 2
         M = np.zeros((self.shape[1], P, P))
         self.add_moments_of_assets(M, columns, point, max(self.rows, whole))

@@ -138,6 +138,8 @@ def coefficients(report: Report) -> Any:
         interval = _interval(report)
         note = f"{interval}; {filled}"
     note += "each on its own scale"
+    if n >= MOST_WHOLE:
+        note += ", which leaves out 1 % at either end"
     if len(terms) > MOST_TERMS:
         note += f"; first {MOST_TERMS} of {len(terms)} terms"
     note += f"; standard errors: {report.fit.kind_of_errors}"
@@ -318,14 +320,14 @@ def _sorted(
     has_p = rows["judged"].notna()
     tested = int(has_p.sum())
     if tested:
-        label += f"; {hits:,} of {tested:,} with p < 0.05"
+        of_tested = "" if tested == n else f" of {tested:,}"
+        label += f"; {hits:,}{of_tested} with p < 0.05"
     if n >= MOST_WHOLE:  # a few wild ones would flatten the rest
         low = rows[["ci_low", "estimate"]].min(axis=1)
         high = rows[["ci_high", "estimate"]].max(axis=1)
         bottom = low.quantile(0.01)
         top = high.quantile(0.99)
         axes.set_ylim(bottom, top)
-        label += "; outer 1 % cut"
     zero_line(axes, "y")
     axes.set_xlabel(label)
     axes.set_xlim(0, n + 1)

@@ -193,7 +193,7 @@ def _excess(
         DataError: a series that is no rate per row: its median is above .2, or one of a year where
             nothing says in which unit it is.
     """
-    from runner.data.market import compound
+    from runner.numerics.trailing import compound
 
     if risk_free is None:
         return returns

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner.data.market import Market, compound
+from runner.data.market import Market
 from runner.errors import DataError
 from runner.features import functions as features
+from runner.numerics.trailing import compound
 
 CONF = Path(__file__).parents[1] / "conf" / "features"
 ASSETS = ["A", "B", "C"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from runner.numerics import variation
 from runner.numerics import windows as by_numpy
-from runner.numerics.compiled import rule
+from runner.numerics.compiled import rule, steadying
 from runner.numerics.compiled import windows as compiled
 from runner.numerics.compiled.merges import COLLECT, DOUBLE, START, merges_of
 
@@ -51,6 +52,27 @@ def test_compiled_windows_have_the_bits_of_numpy(window: int) -> None:
             same(one, other)
     for one, other in zip(compiled.squares(x, window), by_numpy.squares(x, window), strict=True):
         same(one, other)
+
+
+@pytest.mark.parametrize("kind", ["returns", "quotients"])
+def test_equal_returns_are_the_same_number_compiled_as_by_numpy(kind: str) -> None:
+    rng = np.random.default_rng(3)
+    returns = rng.normal(0.0, 0.01, (300, 8))
+    if kind == "quotients":
+        rates = np.repeat(returns[::30], 30, axis=0)
+        prices = np.cumprod(1.0 + np.vstack([np.zeros(8), rates]), axis=0)
+        returns = prices[1:] / prices[:-1] - 1.0
+    returns[rng.random(returns.shape) < 0.05] = np.nan
+    returns[:3, 0] = np.inf
+    returns[40, 1] = -np.inf
+    returns[:200, 2] = np.nan
+    returns[:, 3] = np.nan
+    returns[50:60, 4] = [0.0, -0.0] * 5
+    returns[100:102, 5] = [-1.0, -2.0]
+    expected = variation.steadied(returns)
+    same(steadying.steadied(returns, variation.ROUNDING), expected)
+    same(steadying.steadied(returns[:, 0], variation.ROUNDING), expected[:, 0])
+    assert (np.nan_to_num(expected) != np.nan_to_num(returns)).any() == (kind == "quotients")
 
 
 def test_cells_in_any_order_of_memory() -> None:

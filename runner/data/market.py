@@ -26,7 +26,7 @@ from runner.data.fields import FULL, Fields, same_for_all
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
-from runner.numerics.trailing import by_asset, sums
+from runner.numerics.trailing import by_asset, compound
 from runner.numerics.variation import steadied
 from runner.schema.settings import Frequency, Kind, Partial
 
@@ -412,27 +412,6 @@ def _change(prices: np.ndarray, rows: int) -> np.ndarray:
         undefined = not_positive[rows:] | not_positive[:-rows]
         quotient[undefined] = np.nan
     return quotient
-
-
-def compound(returns: Any, rows: int) -> Any:
-    """Return over the `rows` rows that end at t, from the returns of the rows.
-
-    A total loss (-1) stays one; below it there is no return, NaN. Equal returns compound to equal
-    ones, see `runner.numerics.variation.steadied`.
-    """
-
-    def over_rows(cells: np.ndarray) -> np.ndarray:
-        steady = steadied(cells)
-        lost = steady == -1.0
-        growth = np.where(lost, 0.0, steady)
-        growth[growth < -1.0] = np.nan
-        total = np.expm1(sums(np.log1p(growth), rows))
-        if not lost.any():
-            return total
-        ruined = sums(lost.astype(float), rows) > 0.0
-        return np.where(ruined & ~np.isnan(total), -1.0, total)
-
-    return by_asset(over_rows, returns)
 
 
 def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:

@@ -119,7 +119,7 @@ def cellwise(function: Callable[..., Any], *values: Any) -> Any:
     cells = function(*arrays)
     if frames:
         like = frames[0]
-        return pd.DataFrame(cells, like.index, like.columns)
+        return pd.DataFrame(cells, like.index, like.columns, copy=False)
     if series:
         return pd.Series(cells, series[0].index, name=series[0].name)
     return float(cells)
@@ -191,12 +191,6 @@ def change(x: Any, n: int) -> Any:
     from runner.data import market
 
     return market.change(x, n)
-
-
-def compound(x: Any, n: int) -> Any:
-    from runner.data import market
-
-    return market.compound(x, n)
 
 
 def ewma(x: Any, span: int) -> Any:
@@ -345,7 +339,10 @@ FUNCTIONS: dict[str, Function] = {
         "x over x of n rows before, less one; missing where either is not above 0",
     ),
     "compound": Function(
-        compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"
+        trailing("compound"),
+        {**X, "n": rows(1)},
+        window,
+        "return over n rows from the returns of the rows",
     ),
     "mean": Function(
         trailing("rolling_mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.numerics import windows
-from runner.numerics.variation import FLAT, of_quotients, rounding_alone
+from runner.numerics.variation import FLAT, of_quotients, rounding_alone, steadied
 
 CELLS = 16384  # at a time, which with what is made of them stay in the cache
 
@@ -56,10 +56,10 @@ def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:
 def _columns(values: Any) -> np.ndarray:
     """Cells (T, N) of a frame, (T, 1) of a series, a column side by side in memory."""
     numbers = values.to_numpy(dtype=float)
-    cells = np.asfortranarray(numbers)
-    if cells.ndim == 2:
-        return cells
-    return cells[:, None]
+    cells = numbers[:, None] if numbers.ndim == 1 else numbers
+    if cells.strides[0] == cells.itemsize:  # rows of a longer frame too
+        return np.asarray(cells)
+    return np.asfortranarray(cells)
 
 
 def sums(cells: np.ndarray, window: int) -> np.ndarray:
@@ -235,6 +235,32 @@ def rolling_corr(x: Any, y: Any, window: int) -> Any:
         return np.clip(correlation, -1.0, 1.0)
 
     return by_asset(correlations, x, y)
+
+
+def compound(returns: Any, rows: int) -> Any:
+    """Return over the `rows` rows that end at t, from the returns of the rows.
+
+    A total loss (-1) stays one; below it there is no return, NaN. Equal returns compound to equal
+    ones, see `runner.numerics.variation.steadied`.
+    """
+
+    def over_rows(cells: np.ndarray) -> np.ndarray:
+        steady = steadied(cells)
+        if not (steady <= -1.0).any():
+            return _of_growth(steady, rows)
+        lost = steady == -1.0
+        growth = np.where(lost, 0.0, steady)
+        growth[growth < -1.0] = np.nan
+        total = _of_growth(growth, rows)
+        ruined = sums(lost.astype(float), rows) > 0.0
+        return np.where(ruined & ~np.isnan(total), -1.0, total)
+
+    return by_asset(over_rows, returns)
+
+
+def _of_growth(returns: np.ndarray, rows: int) -> np.ndarray:
+    """Returns (T, c) above -1 compounded over `rows` rows, (T - rows + 1, c)."""
+    return np.asarray(np.expm1(sums(np.log1p(returns), rows)))
 
 
 def rolling_beta(y: Any, x: Any, window: int) -> Any:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from runner.numerics.compiled.rule import DONE
+
 EPS = float(np.finfo(float).eps)
 # Spread relative to the largest size below which given values are rounding noise: some units in the
 # last place.
@@ -125,11 +127,15 @@ def steadied(returns: np.ndarray) -> np.ndarray:
     value. Compounded, the rounding of returns adds up; of equal ones, as many rows compound to
     exactly the same number.
     """
+    if DONE.wanted(returns.size):
+        from runner.numerics.compiled import steadying  # numba, where it is used
+
+        return steadying.steadied(returns, ROUNDING)
     finite = np.isfinite(returns)
     others = returns.ndim - 1
     other_axes = [1] * others
     rows = np.arange(len(returns)).reshape(-1, *other_axes)
-    quotients = of_quotients(returns)
+    quotients = finite & of_quotients(returns)
     before = returns[:-1]
     quotients_before = quotients[:-1]
     if _have_gaps(finite):

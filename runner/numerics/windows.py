@@ -18,12 +18,10 @@ from types import ModuleType
 import numpy as np
 
 from runner.numerics.compiled.merges import DOUBLE, START, merges_of
-from runner.numerics.compiled.rule import Windows
+from runner.numerics.compiled.rule import DONE
 
 State = tuple[np.ndarray, ...]  # arrays (T', c) whose row t is about the rows from t on
 Merge = Callable[[State, State, int, int], State]  # of neighbours, and how many rows each is about
-
-DONE = Windows()
 
 
 def sums(cells: np.ndarray, window: int) -> np.ndarray:

@@ -39,6 +39,9 @@ class Windows:
         return self.cells > MANY_IN_WINDOWS and _can_compile()
 
 
+DONE = Windows()
+
+
 def _can_compile() -> bool:
     if environ.get("NUMBA_DISABLE_JIT", "0") not in JIT_IS_ON:
         return False

@@ -7,18 +7,17 @@ at a time; nothing is reordered and no product fuses with a sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
+from runner.numerics.compiled.compiling import compiled, series_of
 from runner.numerics.compiled.merges import DOUBLE, START, merges_of
 
 
 def sums(cells: np.ndarray, window: int) -> np.ndarray:
     """Sums (T - window + 1, c) of the windows of cells (T, c)."""
-    series = _series(cells)
+    series = series_of(cells)
     result = _room(series, window)
     _sums(series, merges_of(window), result)
     return result.T
@@ -26,7 +25,7 @@ def sums(cells: np.ndarray, window: int) -> np.ndarray:
 
 def offsets(cells: np.ndarray, window: int) -> np.ndarray:
     """Means (T - window + 1, c) of the windows of cells (T, c) less their first row."""
-    series = _series(cells)
+    series = series_of(cells)
     offset = _room(series, window)
     _means(series, merges_of(window), offset)
     return offset.T
@@ -34,7 +33,7 @@ def offsets(cells: np.ndarray, window: int) -> np.ndarray:
 
 def squares(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     """`offsets`, and sums of squares about the means (T - window + 1, c)."""
-    series = _series(cells)
+    series = series_of(cells)
     offset = _room(series, window)
     square = np.empty_like(offset)
     _squares(series, merges_of(window), offset, square)
@@ -48,8 +47,8 @@ def products(
 
     x or y may have one column beside several.
     """
-    series_x = _series(x)
-    series_y = _series(y)
+    series_x = series_of(x)
+    series_y = series_of(y)
     square_x = _room(series_x, window)
     square_y = _room(series_y, window)
     product = np.empty_like(square_x if len(x.T) >= len(y.T) else square_y)
@@ -57,38 +56,24 @@ def products(
     return square_x.T, square_y.T, product.T
 
 
-def _series(cells: np.ndarray) -> np.ndarray:
-    """The columns of cells, each together in memory: a view where they are."""
-    return np.ascontiguousarray(cells.T)
-
-
 def _room(series: np.ndarray, window: int) -> np.ndarray:
     c, T = series.shape
     return np.empty((c, T - window + 1))
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """A function compiled at its first call, and kept on disk where there is a place for it."""
-    settings: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **settings)(function)
-    except RuntimeError:  # no folder that can be written
-        return numba.njit(**settings)(function)
-
-
-@_compiled
+@compiled
 def _add_up(left: Any, right: Any, n: int, into: Any) -> None:
     for t in range(n):
         into[t] = left[t] + right[t]
 
 
-@_compiled
+@compiled
 def _copy(of: Any, n: int, into: Any) -> None:
     for t in range(n):
         into[t] = of[t]
 
 
-@_compiled
+@compiled
 def _step(
     left_first: Any, right_first: Any, left_offset: Any, right_offset: Any, n: int, into: Any
 ) -> None:
@@ -98,13 +83,13 @@ def _step(
         into[t] = between_firsts + between_offsets
 
 
-@_compiled
+@compiled
 def _move(offset: Any, step: Any, share: float, n: int) -> None:
     for t in range(n):
         offset[t] = offset[t] + step[t] * share
 
 
-@_compiled
+@compiled
 def _merge(
     left: Any, right: Any, step_x: Any, step_y: Any, share: float, a: float, n: int, into: Any
 ) -> None:
@@ -113,7 +98,7 @@ def _merge(
         into[t] = left[t] + right[t] + step_x[t] * shift_y * a
 
 
-@_compiled
+@compiled
 def _sums(series: np.ndarray, merges: np.ndarray, result: np.ndarray) -> None:
     """Write sums (c, T - window + 1) of the windows of series (c, T) into `result`.
 
@@ -139,7 +124,7 @@ def _sums(series: np.ndarray, merges: np.ndarray, result: np.ndarray) -> None:
         _copy(whole, result.shape[1], result[i])
 
 
-@_compiled
+@compiled
 def _offsets(first: np.ndarray, merges: np.ndarray, steps: np.ndarray, whole: np.ndarray) -> None:
     """Write means of windows of a series (T,) less their first row, and all steps between means.
 
@@ -169,7 +154,7 @@ def _offsets(first: np.ndarray, merges: np.ndarray, steps: np.ndarray, whole: np
             _move(whole, step, share, rows)
 
 
-@_compiled
+@compiled
 def _products(
     start: np.ndarray,
     merges: np.ndarray,
@@ -208,7 +193,7 @@ def _products(
     _copy(whole, len(result), result)
 
 
-@_compiled
+@compiled
 def _means(series: np.ndarray, merges: np.ndarray, offset: np.ndarray) -> None:
     """Write means of windows of series (c, T) less their first row into `offset` (c, windows)."""
     c, T = series.shape
@@ -219,7 +204,7 @@ def _means(series: np.ndarray, merges: np.ndarray, offset: np.ndarray) -> None:
         _copy(whole, offset.shape[1], offset[i])
 
 
-@_compiled
+@compiled
 def _squares(
     series: np.ndarray, merges: np.ndarray, offset: np.ndarray, square: np.ndarray
 ) -> None:
@@ -235,7 +220,7 @@ def _squares(
         _products(first - first, merges, steps, steps, room, square[i])
 
 
-@_compiled
+@compiled
 def _cross_products(
     x: np.ndarray,
     y: np.ndarray,

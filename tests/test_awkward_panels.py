@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from runner.compute.executors.executor import Executor
 from runner.compute.executors.local import Inline, Processes, Threads
 from runner.data.columns.listings import Listings
-from runner.data.fields import Fields, LongColumn
+from runner.data.columns.long import LongColumn
+from runner.data.fields import Fields
 from runner.data.market import Market
 from runner.errors import RunnerError
 from runner.features.expressions import Expression

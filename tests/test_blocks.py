@@ -17,7 +17,8 @@ from test_ragged_panels import MODELS, N, T, ragged
 from runner.compute.executors.executor import Executor
 from runner.compute.executors.local import Inline, Processes, Threads
 from runner.data.columns.listings import Listings
-from runner.data.fields import Fields, LongColumn
+from runner.data.columns.long import LongColumn
+from runner.data.fields import Fields
 from runner.data.market import Market
 from runner.data.rules import admitted
 from runner.errors import DataError
@@ -319,7 +320,8 @@ def test_a_feature_that_looks_back_further_than_it_says_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dividing, "NUMBERS", 2**12)
-    recipe = recipe_of(features={"mine": forgetful})
+    longer = partial(momentum, window=21)  # another feature gives it no rows that it does not name
+    recipe = recipe_of(features={"mine": forgetful, "longer": longer})
     with pytest.raises(DataError, match=r"features\.mine: it changes where the data begin earlier"):
         build_in_blocks(market_of_rows(), recipe, tmp_path, Inline())
 

@@ -13,7 +13,8 @@ import runner
 from runner.compute.cache import held
 from runner.data import fields as fields_module
 from runner.data.accounts.account import account_of
-from runner.data.fields import LongColumn, WideColumn
+from runner.data.columns.long import LongColumn
+from runner.data.columns.wide import WideColumn
 from runner.data.market import Market
 from runner.data.rules import admitted
 from runner.data.sources.file import File

@@ -13,8 +13,9 @@ import pytest
 
 from runner.data.columns import listings
 from runner.data.columns.listings import Listings
+from runner.data.columns.long import LongColumn
 from runner.data.columns.order import in_order
-from runner.data.fields import Fields, LongColumn
+from runner.data.fields import Fields
 from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.errors import DataError, EstimationError

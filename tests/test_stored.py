@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.data.fields import LongColumn
+from runner.data.columns.long import LongColumn
 from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading

@@ -13,7 +13,9 @@ import pandas as pd
 
 from runner.data.columns.column import Column
 from runner.data.columns.listings import digest_of_numbers, names_of, new_digest
-from runner.data.fields import FULL, Fields, LongColumn, WideColumn
+from runner.data.columns.long import LongColumn
+from runner.data.columns.wide import WideColumn
+from runner.data.fields import FULL, Fields
 from runner.data.labels import Groups
 from runner.data.stored.columns import StoredColumn
 from runner.data.stored.folder import remembered

@@ -8,6 +8,7 @@ rate, a spread or a return: it may be any finite number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import pandas as pd
 
 from runner.data.columns.column import Column as Field
 from runner.data.columns.sizes import amounts, any_value, median_size
-from runner.data.fields import WideColumn
+from runner.data.columns.wide import WideColumn
 from runner.data.market import Market
 from runner.data.notices import Blanked, Column, Dropped
 from runner.data.suspicions import suspicions
@@ -129,8 +130,7 @@ def admitted(market: Market, allow_loss: float) -> Market:
         raise DataError(mistakes)
     blanked: list[Blanked] = []
     account: list[Dropped] = []
-    for column, field in columns(market):
-        broken = _broken(column, field, market.kinds.get(column.name))
+    for column, field, broken in _all_broken(market):
         if not broken:
             continue
         blanked += broken
@@ -207,6 +207,17 @@ def columns(market: Market) -> Iterator[tuple[Column, Field]]:
             if series.name is not None:
                 asset = str(series.name)
             yield Column("market", name, f"{name} of {asset}"), WideColumn(series.to_frame())
+
+
+def _all_broken(market: Market) -> list[tuple[Column, Field, list[Blanked]]]:
+    """Every column with its values that break a rule; two columns are read side by side."""
+
+    def of_column(given: tuple[Column, Field]) -> tuple[Column, Field, list[Blanked]]:
+        column, field = given
+        return column, field, _broken(column, field, market.kinds.get(column.name))
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(of_column, columns(market)))
 
 
 def _broken(column: Column, field: Field, kind: Kind | None) -> list[Blanked]:

@@ -21,7 +21,7 @@ from runner.data.columns.sizes import (
     median_sizes,
     together,
 )
-from runner.data.fields import WideColumn
+from runner.data.columns.wide import WideColumn
 from runner.data.market import Market
 from runner.data.stored.columns import StoredColumn
 from runner.text import count, number, percent

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -136,7 +138,8 @@ def in_short(market: Market) -> tuple[str, ...]:
     """The account in a few sentences: dates, coverage, sizes of returns, and what was taken."""
     known = values_known(market)
     returns = _returns(market)
-    general = [_dates(market), _coverage(market, known), *_returned(market, returns)]
+    sums = _sums(market, known, returns)
+    general = [_dates(market), _coverage(market, sums), *_returned(market, sums)]
     all_taken = taken(market)
     return (*general, *all_taken)
 
@@ -180,24 +183,73 @@ def _dates(market: Market) -> str:
     return f"{text}; {absent}, at most {longest:,} in a row, {between}."
 
 
-def _coverage(market: Market, known: Column) -> str:
+class Sums(NamedTuple):
+    """What the sentences say of all values, of which there may be more than fit into memory.
+
+    Attributes:
+        values: asset-dates with a value.
+        whole: assets with a value on every date.
+        least, fewest: position of the asset with the fewest values, and how many these are.
+        largest: the largest return by size, None of data without returns.
+        asset, row: its positions.
+        median: median absolute return.
+        zero: share of returns that are zero.
+    """
+
+    values: int
+    whole: int
+    least: int
+    fewest: int
+    largest: float | None = None
+    asset: int = 0
+    row: int = 0
+    median: float = np.nan
+    zero: float = 0.0
+
+
+def _sums(market: Market, known: Column, returns: Column | None) -> Sums:
+    """Those of a market; those of one on disk are kept there."""
+    home = market.fields.folder
+    if home is None:
+        return _summed(market, known, returns)
+
+    def made() -> str:
+        return json.dumps(_summed(market, known, returns))
+
+    return Sums(*json.loads(remembered(home, f"{market.fingerprint}-sums", made)))
+
+
+def _summed(market: Market, known: Column, returns: Column | None) -> Sums:
+    """Those of a market, all values of which are read."""
+    counts = known.counts()
+    of_assets = counts.of_assets
+    least = int(of_assets.argmin())
+    whole = int(np.count_nonzero(of_assets == len(market.dates)))
+    sums = Sums(counts.total, whole, least, int(of_assets[least]))
+    moves = largest_values(returns, 1) if returns is not None else None
+    if returns is None or moves is None or not len(moves.values):
+        return sums
+    return sums._replace(
+        largest=float(moves.values[0]),
+        asset=int(moves.assets[0]),
+        row=int(moves.rows[0]),
+        median=median_size(returns),
+        zero=amounts(returns).share_zero,
+    )
+
+
+def _coverage(market: Market, sums: Sums) -> str:
     """How many asset-dates have a value, and how many assets have all."""
     T = len(market.dates)
     N = len(market.assets)
-    counts = known.counts()
-    values = counts.of_assets
     observations = count(T * N, "asset-date")
-    is_whole = values == T
-    whole = int(is_whole.sum())
-    if whole == N:
+    if sums.whole == N:
         return f"{count(N, 'asset')}: {observations}, none missing."
-    share = percent(counts.total / (T * N))
+    share = percent(sums.values / (T * N))
     text = f"{count(N, 'asset')}: {share} of the {observations} have a value"
-    least = int(values.argmin())
-    asset = market.assets[least]
-    fewest_values = values[least]
-    fewest = f"fewest in {asset} ({fewest_values:,} of {T:,})"
-    return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
+    some = count(sums.whole, "asset") if sums.whole else "none"
+    fewest = f"fewest in {market.assets[sums.least]} ({sums.fewest:,} of {T:,})"
+    return f"{text}; {some} on every date, {fewest}."
 
 
 def _joined(market: Market) -> list[str]:
@@ -215,37 +267,16 @@ def _joined(market: Market) -> list[str]:
     return [f"Coverage of joined tables: {shares_text}."]
 
 
-def _returned(market: Market, returns: Column | None) -> list[str]:
+def _returned(market: Market, sums: Sums) -> list[str]:
     """The usual size of a return and the largest one."""
-    if returns is None:
+    if sums.largest is None:
         return []
-    moves = largest_values(returns, 1)
-    if not len(moves.values):
-        return []
-    largest = percent(float(moves.values[0]))
-    asset = market.assets[moves.assets[0]]
-    first_row = moves.rows[0]
-    day = market.dates[first_row]
-    date = stamp(day)
-    size = percent(_usual(market, returns))
-    text = f"Median absolute return {size} per row; largest {largest} ({asset}, {date})"
-    share = amounts(returns).share_zero
-    if share > MANY_ZEROS:
-        share_text = percent(share)
-        text += f"; {share_text} of returns are zero"
+    date = stamp(market.dates[sums.row])
+    largest = f"largest {percent(sums.largest)} ({market.assets[sums.asset]}, {date})"
+    text = f"Median absolute return {percent(sums.median)} per row; {largest}"
+    if sums.zero > MANY_ZEROS:
+        text += f"; {percent(sums.zero)} of returns are zero"
     return [f"{text}."]
-
-
-def _usual(market: Market, returns: Column) -> float:
-    """The median absolute return; that of a market on disk is kept there."""
-
-    def made() -> str:
-        return repr(median_size(returns))
-
-    home = market.fields.folder
-    if home is None:
-        return float(made())
-    return float(remembered(home, f"{market.fingerprint}-median", made))
 
 
 def _risk_free(market: Market) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from runner.data.calendar import DAYS_OF_YEAR, EVERY_DAY, TRADING_DAYS, WEEK, Calendar
 from runner.data.columns.column import Column
-from runner.data.fields import WideColumn
+from runner.data.columns.wide import WideColumn
 from runner.data.market import Market
 
 MOST_ASSETS = 200  # of the raster; of more, every so many

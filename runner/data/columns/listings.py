@@ -71,6 +71,8 @@ class Listings:
 
     def at(self, rows: np.ndarray) -> Part:
         """Those on the dates at these positions, which increase."""
+        if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+            return self._adjacent(int(rows[0]), int(rows[-1]) + 1)
         new_row = np.full(len(self.dates), -1, dtype=np.int32)
         new_row[rows] = np.arange(len(rows))
         row = new_row[self.row]
@@ -78,16 +80,35 @@ class Listings:
         listings = Listings(self.dates[rows], self.assets, row[kept], self.column[kept])
         return Part(listings, kept)
 
+    def between(self, first: int, last: int) -> slice:
+        """Positions of the listings on the dates from one row to another (exclusive)."""
+        edges = np.array([first, last], dtype=self.row.dtype)  # of another type, rows are copied
+        start, stop = np.searchsorted(self.row, edges).tolist()
+        return slice(start, stop)
+
+    def _adjacent(self, first: int, last: int) -> Part:
+        """Those on the dates from one row to another (exclusive)."""
+        kept = self.between(first, last)
+        row = self.row[kept] - np.int32(first)
+        listings = Listings(self.dates[first:last], self.assets, row, self.column[kept])
+        return Part(listings, kept)
+
     def of(self, assets: np.ndarray) -> Part:
         """Those of the assets at these positions, each once, in this order."""
         new_column = np.full(len(self.assets), -1, dtype=np.int32)
         new_column[assets] = np.arange(len(assets))
+        increase = (np.diff(assets) > 0).all()  # the cells of a date stay in order of assets
         if len(assets) < len(self.assets) and (np.diff(assets) == 1).all():
             first, last = self.starts_of_assets[[assets[0], assets[-1] + 1]]
             kept = np.sort(self.by_asset[first:last])
         else:
-            kept = np.flatnonzero(new_column[self.column] >= 0)
-        if not (np.diff(assets) > 0).all():  # else the cells of a date stay in order of assets
+            column = new_column[self.column]
+            is_kept = column >= 0
+            if increase and is_kept.all():
+                listings = Listings(self.dates, self.assets[assets], self.row, column)
+                return Part(listings, slice(0, len(column)))
+            kept = np.flatnonzero(is_kept)
+        if not increase:
             order = np.lexsort((new_column[self.column[kept]], self.row[kept]))
             kept = kept[order]
         column = new_column[self.column[kept]]

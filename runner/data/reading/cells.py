@@ -11,7 +11,8 @@ from runner.compute.pages import large_array
 from runner.data import fields
 from runner.data.columns.column import Column
 from runner.data.columns.listings import Listings
-from runner.data.fields import Fields, LongColumn
+from runner.data.columns.long import LongColumn
+from runner.data.fields import Fields
 
 
 def fields_of_cells(

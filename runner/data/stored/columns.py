@@ -14,7 +14,7 @@ import pandas as pd
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
 from runner.data.columns.listings import Listings, Part, refuse_unlisted
-from runner.data.fields import LongColumn
+from runner.data.columns.long import LongColumn
 from runner.data.stored.numbers import PART, Numbers, Readable, taken_of
 
 SMALLER = "fewer assets (data.assets) or dates (data.start)"

@@ -73,9 +73,8 @@ class Numbers:
     def _file(self) -> int:
         """The open file; one that stays open is there even where its name is taken away."""
         opened = self.__dict__.get("opened")
-        if opened is None:
-            opened = Opened(self.path)
-            self.__dict__["opened"] = opened
+        if opened is None:  # of two threads that come here, both take the file of one
+            opened = self.__dict__.setdefault("opened", Opened(self.path))
         return opened.number
 
     def _lost(self) -> DataError:

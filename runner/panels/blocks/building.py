@@ -42,6 +42,7 @@ from runner.panels.blocks.making import (
     unwritable,
 )
 from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
+from runner.panels.numbers.gathering import EVERY
 from runner.panels.numbers.rowfiles import RowFile
 from runner.panels.numbers.stored import whole
 from runner.panels.numbers.usable import WEIGHT
@@ -205,8 +206,11 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
     from_earlier = part.of_positions(evenly(len(part.assets), SOME))
     earlier_dates = min(middle, longer.before) - min(middle, reach.before)
     from_said = from_earlier.at(np.arange(earlier_dates, len(part.dates)))
-    as_said = panel_of(from_said, recipe, reach, rows)
-    earlier = panel_of(from_earlier, recipe, longer, rows)
+    before = min(middle, reach.before)
+    own = slice(before, before + rows.stop - rows.start)
+    as_said = panel_of(from_said, recipe, own)
+    earlier_rows = earlier_dates + np.arange(own.start, own.stop)
+    earlier = panel_of(from_earlier, recipe, EVERY).at(earlier_rows)
     mistakes = []
     for name in recipe.features:
         if not _same_column(as_said, earlier, name):

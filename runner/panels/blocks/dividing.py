@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.data.fields import LongColumn
+from runner.data.columns.long import LongColumn
 from runner.data.market import Market
 from runner.panels.blocks.recipe import Reach, Recipe
 
 NUMBERS = 2**25  # of the rows of a block
-CELLS = 6_000_000  # (date x asset) of one column of a block, with the rows before and after it
+CELLS = 5_000_000  # (date x asset) of one column of a block, with the rows before and after it
 CHUNK = 64  # dates that blocks are made of
 LONG = 4  # look-backs of a block that would compute little twice if it were shorter
 
@@ -81,7 +81,8 @@ def _chunks(market: Market) -> Chunks:
         # rows lie in order of dates
         of_part = range(first // CHUNK, -(-(first + len(part.dates)) // CHUNK))
         first_dates = np.arange(of_part.start, of_part.stop + 1) * CHUNK - first
-        edges = np.searchsorted(part.row, first_dates).tolist()
+        # dates of another type than the rows would copy all of these
+        edges = np.searchsorted(part.row, first_dates.astype(part.row.dtype)).tolist()
         for chunk, (start, stop) in zip(of_part, pairwise(edges), strict=True):
             alive[chunk, part.column[start:stop]] = True
             rows[chunk] += stop - start

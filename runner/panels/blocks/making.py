@@ -58,7 +58,8 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     if there is not None:
         return there
     part = part_of(market, reach, block)
-    panel = panel_of(part, recipe, reach, block)
+    before = min(block.start, reach.before)
+    panel = panel_of(part, recipe, slice(before, before + block.stop - block.start))
     cells = panel.cells
     if not isinstance(cells, Ragged):
         cells = _listed(panel)
@@ -116,10 +117,8 @@ def part_of(market: Market, reach: Reach, block: slice) -> Market:
     return replace(part, fields=part.fields.kept(), blanked=there)
 
 
-def panel_of(part: Market, recipe: Recipe, reach: Reach, block: slice) -> Panel:
-    """The panel of the dates of a block."""
-    before = min(block.start, reach.before)
-    own = slice(before, before + block.stop - block.start)
+def panel_of(part: Market, recipe: Recipe, own: slice) -> Panel:
+    """The panel of these rows of the data of a block."""
     return build_panel(
         replace(part, dropped=(), notes=()),
         recipe.features,

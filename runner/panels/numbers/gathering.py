@@ -11,12 +11,13 @@ import pandas as pd
 
 from runner.compute.pages import large_array, large_copy
 from runner.data.columns.listings import Listings
-from runner.data.fields import LongColumn
+from runner.data.columns.long import LongColumn
 from runner.data.market import Market
 from runner.data.reading.parsing import pieces
 from runner.errors import DataError
 from runner.features.alone import field_alone
 from runner.features.functions import field
+from runner.features.lookback import rows_before
 from runner.panels import memory
 from runner.panels.evaluated import Checked, aligned, checked, evaluate
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
@@ -274,8 +275,7 @@ class Reading:
             if name == TARGET:
                 continue
             try:
-                cells = column_cells(name, self.asked[name], self.dates, self.market)
-                read[name] = column_of(cells, N)
+                read[name] = column_of(self._cells(name, self.market), N)
             except DataError as error:
                 wrong[name] = error.mistakes
         for name in (TARGET, *self.asked):
@@ -295,10 +295,18 @@ class Reading:
                 computes[name] = self._target_cells
                 fields |= fields_of(self.target)
                 continue
-            column = self.asked[name]
-            computes[name] = partial(column_cells, name, column, self.dates)
-            fields |= fields_of(column)
+            computes[name] = partial(self._cells, name)
+            fields |= fields_of(self.asked[name])
         return in_parts(computes, fields, self.market, wrong) if computes else {}
+
+    def _cells(self, name: str, part: Market) -> np.ndarray:
+        """A column of these data, of the rows that it looks back to where the panel is a block."""
+        column = self.asked[name]
+        back = rows_before(column)
+        if self.own != EVERY and back is not None:
+            first = max(int(self.rows[0]) - back, 0)
+            part = part.at(np.arange(first, len(part.dates)))
+        return column_cells(name, column, self.dates, part)
 
     def _target_cells(self, part: Market) -> np.ndarray:
         """The target of some assets."""

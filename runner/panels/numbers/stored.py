@@ -6,7 +6,7 @@ They are read some dates at a time, and what is summed over them is summed in th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.joining import Room, copied, joined
 from runner.panels.numbers.over_assets import means_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
-from runner.panels.numbers.rowfiles import Layout, RowFile, RowReader
+from runner.panels.numbers.rowfiles import NUMBER_BYTES, Layout, RowFile, RowReader
 from runner.panels.numbers.selections import (
     Numbers,
     adjacent,
@@ -75,10 +75,10 @@ class Stored:
         """(T,) of these numbers."""
         return self.all_dates[self.start : self.stop]
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """Cells that are in the files."""
-        return self._reader().rows(self.start, self.stop)
+        return int(self.cells_by_date.sum())
 
     @property
     def features(self) -> int:
@@ -88,8 +88,8 @@ class Stored:
     @property
     def row_bytes(self) -> int:
         """Bytes of a row as it is read."""
-        of_others = self.layout.row_bytes - 8 * self.layout.features
-        return of_others + 8 * len(self.chosen)
+        unread = self.layout.features - len(self.chosen)
+        return self.layout.row_bytes - NUMBER_BYTES * unread
 
     @cached_property
     def held(self) -> Ragged:
@@ -189,13 +189,10 @@ class Stored:
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
         if not self.known:
-            parts = [part.usable_by_date() for _, part in self.stretches()]
-            return np.concatenate(parts)
+            return np.concatenate([part.usable_by_date() for _, part in self.stretches()])
         usable = np.concatenate([file.usable for file in self.files])
         counts = usable[self.start - self.files[0].first :][: self.shape[0]]
-        if self.on is None:
-            return counts
-        return np.where(self.on, counts, 0)
+        return counts if self.on is None else np.where(self.on, counts, 0)
 
     def at(self, rows: np.ndarray) -> Stored | Ragged:
         """Those of the dates at these positions, in memory where they are few.
@@ -223,8 +220,7 @@ class Stored:
         Raises:
             DataError: there is less memory than they take.
         """
-        cells = int(self.cells_by_date[self.start + rows].sum())
-        memory.refuse_rows(cells, self.row_bytes)
+        memory.refuse_rows(int(self.cells_by_date[rows].sum()), self.row_bytes)
         reader = self._reader()
         return joined([copied(self._read(reader, run.start, run.stop)) for run in runs(rows)])
 
@@ -243,16 +239,15 @@ class Stored:
         parts = []
         for dates in runs(rows):
             for _, held in self.stretches(dates):
-                parts.append(held.of(np.arange(held.shape[0]), assets))
+                of_assets = held.of(np.arange(held.shape[0]), assets)
+                parts.append(copied(of_assets))
         return joined(parts)
 
     @cached_property
     def rows_of_assets(self) -> np.ndarray:
         """(N,) listed cells of each asset."""
-        rows = np.zeros(self.shape[1], dtype=np.intp)
-        for _, part in self.of_features(()).stretches():
-            rows += np.bincount(part.listings.column, minlength=len(rows))
-        return rows
+        N = self.shape[1]
+        return self._by_asset(lambda part: np.bincount(part.listings.column, minlength=N))
 
     def by_assets(self, assets: np.ndarray) -> Iterator[tuple[np.ndarray, Ragged]]:
         """Some of these assets at a time, and all their rows, with the positions of all assets.
@@ -278,8 +273,7 @@ class Stored:
 
     def usable_by_asset(self) -> np.ndarray:
         """(N,) number of usable cells."""
-        parts = self.of_features(()).stretches()
-        return np.sum([part.usable_by_asset() for _, part in parts], axis=0)
+        return self._by_asset(Ragged.usable_by_asset)
 
     def add_sums_by_asset(self, count: np.ndarray, total: np.ndarray) -> None:
         """Add the usable cells of each asset (N,), and the sum of what is scored in them."""
@@ -306,9 +300,7 @@ class Stored:
         part = self.of(rows, assets)
         if isinstance(part, Stored):
             part = part.held
-        every_row = np.arange(len(rows))
-        every_asset = np.arange(len(assets))
-        used = part.used(every_row, every_asset)
+        used = part.used(np.arange(len(rows)), np.arange(len(assets)))
         return used._replace(t=rows[used.t], i=assets[used.i])
 
     def taken_at(self, t: np.ndarray, i: np.ndarray) -> Taken:
@@ -375,8 +367,7 @@ class Stored:
                     parts.append(part.moments_of_dates(every, own, slice(0, T)))
                 return np.concatenate(parts)
 
-            cells_by_date = self.cells_by_date[self.start : self.stop]
-            return np.concatenate(halves(self.shape[0], of_dates, 2, cells_by_date))
+            return np.concatenate(halves(self.shape[0], of_dates, 2, self.cells_by_date))
         N = self.shape[1]
         P = len(columns) + 2
         M = np.zeros((N, P, P))
@@ -393,8 +384,8 @@ class Stored:
         """
         memory.refuse_cube(*self.shape, 1)
         every = list(range(len(columns)))
-        parts = [part.lines(every, slopes) for _, part in self.of_features(columns).stretches()]
-        return np.concatenate(parts)
+        stretches = self.of_features(columns).stretches()
+        return np.concatenate([part.lines(every, slopes) for _, part in stretches])
 
     def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
         """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
@@ -406,6 +397,15 @@ class Stored:
             if differ.all():
                 break
         return differ
+
+    def _by_asset(self, count: Callable[[Ragged], np.ndarray]) -> np.ndarray:
+        """Counts (N,) of the cells of each asset."""
+        cells = self.of_features(())
+
+        def of_dates(rows: slice) -> np.ndarray:
+            return np.sum([count(part) for _, part in cells.stretches(rows)], axis=0)
+
+        return np.sum(halves(self.shape[0], of_dates, 2, self.cells_by_date), axis=0)
 
     def _reader(self) -> RowReader:
         return RowReader(self.files, self.layout, self.chosen)
@@ -419,8 +419,7 @@ class Stored:
     def _read(self, reader: RowReader, first: int, last: int) -> Ragged:
         """The dates from `first` to before `last`, in the buffer of the reader."""
         stretch = reader.read(self.start + first, self.start + last)
-        rows_of_dates = self.cells_by_date[self.start + first : self.start + last]
-        row = np.repeat(np.arange(last - first, dtype=np.int32), rows_of_dates)
+        row = np.repeat(np.arange(last - first, dtype=np.int32), self.cells_by_date[first:last])
         listings = Listings(self.dates[first:last], self.assets, row, stretch.asset)
         usable = stretch.usable
         if self.on is not None:
@@ -437,8 +436,9 @@ class Stored:
 
     @cached_property
     def cells_by_date(self) -> np.ndarray:
-        """Listed cells of each date of the files."""
-        return np.concatenate([np.diff(file.starts) for file in self.files])
+        """(T,) listed cells of each date."""
+        of_files = np.concatenate([np.diff(file.starts) for file in self.files])
+        return of_files[self.start : self.stop]
 
 
 def whole(

@@ -151,18 +151,30 @@ def _over_dates(panel: Panel, fit: Fit) -> tuple[Dates, np.ndarray, str]:
 
 def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.ndarray, str]:
     """Of one regression or of the mean over several; the dates (T,) with a cell."""
-    from runner.estimators.estimation import weighted
-    from runner.panels.units import units
+    from runner.estimators.estimation import columns_of, weighted
+    from runner.panels.numbers.cells import Stored
+    from runner.panels.units import ASSET, units
+    from runner.trials.influence_of_assets import over_assets
 
     rows = np.arange(len(panel.dates))
+    names = model.regressors
     panel = weighted(model, panel, rows)
     single = fit.coefficients["scope"] != "mean"
     estimated = set(fit.coefficients.loc[single, "unit"])
     by_asset = model.by == "asset" or "asset" in model.effects
-    seen = np.zeros(len(rows), dtype=bool)
-    of_units = []
     every_unit = units(panel, rows, model.by)
     breads = _breads(panel, model, rows, every_unit)
+    cells = panel.cells
+    alone = model.by == ASSET and not model.effects and not panel.dummies(names).size
+    if alone and model.estimator != "logit" and not isinstance(cells, Stored):
+        own = np.array([i for i, unit in enumerate(every_unit) if unit.name in estimated])
+        of_own = [breads[i] for i in own]
+        columns = columns_of(panel, names)
+        b = fit.params[own]
+        dates, seen = over_assets(cells, columns, own, b, of_own, panel.horizon)
+        return dates, seen, ""
+    seen = np.zeros(len(rows), dtype=bool)
+    of_units = []
     for unit, bread in zip(every_unit, breads, strict=True):
         if unit.name not in estimated:
             continue

@@ -41,7 +41,7 @@ FEW_CLUSTERS = "p-values rest on few clusters"
 
 
 class Series(NamedTuple):
-    """Of each term (k,) of one or several series.
+    """Of each term (k,), or of each of several series and term (n, k).
 
     Attributes:
         bias: of its estimate.
@@ -56,6 +56,18 @@ class Series(NamedTuple):
 
 def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Series:
     """Bias of b = sum of a y over n series, a (T, n, k) the effective regressors.
+
+    It is the sum of those of each series; the persistence is their mean by weight.
+    """
+    each = series_of_each(a, u, use, horizon)
+    total = each.weight.sum(axis=0)
+    weighted = (each.persistence * each.weight).sum(axis=0)
+    persistence = weighted / np.where(total > 0.0, total, 1.0)
+    return Series(each.bias.sum(axis=0), persistence, total)
+
+
+def series_of_each(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Series:
+    """The same of each series, (n, k); the weight of one that cannot be judged is zero.
 
     u (T, n) are the residuals. Each series takes off its own mean, on its rows in `use` (T, n).
     With v the innovations of the AR(1) of a, rho its coefficient (Kendall's bias taken off), h the
@@ -95,13 +107,11 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     bias = -(phi / h) * spread / full * squares
     has_pairs = ((rows > 3.0) & (both_rows > 0.0))[:, None]
     usable = ~flat & has_pairs
-    bias = np.where(usable, bias, 0.0)
-    weight = np.where(usable, squares, 0.0)
-    total = weight.sum(axis=0)
-    weighted = (np.where(usable, rho, 0.0) * weight).sum(axis=0)
-    persistence = weighted / np.where(total > 0.0, total, 1.0)
-    total_bias = bias.sum(axis=0)
-    return Series(total_bias, persistence, total)
+    return Series(
+        bias=np.where(usable, bias, 0.0),
+        persistence=np.where(usable, rho, 0.0),
+        weight=np.where(usable, squares, 0.0),
+    )
 
 
 def _reaction(

@@ -3,8 +3,8 @@
 python tests/benchmarks/ragged.py [NAMES ...]
 
 Each file has 1,176 months of so many names (3500, 10000 and 35000 without any), listed for 98 months on average, a
-twelfth of the cells, with a return and ten characteristics. A Fama-MacBeth regression and a pooled one refitted every
-year are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
+twelfth of the cells, with a return and ten characteristics. A Fama-MacBeth regression, a pooled one refitted every
+year and one of each asset are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
 by pyarrow and solves each cross-section by numpy. CPU seconds of all threads and the largest resident size.
 """
 
@@ -26,6 +26,7 @@ MODELS = {
         "validation.first=20y",
         "validation.test=1y",
     ],
+    "each asset by itself": ["model=ols"],
 }
 PLAIN = """
 import sys

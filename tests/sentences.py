@@ -247,6 +247,34 @@ WITHHELD = (
 )
 
 
+COVARIANCES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay")
+DOUBT = r"[A-Za-z0-9 .=_-]+ (?:overlap|independent)"
+DOUBTED = rf"without a verdict: {text('doubt', DOUBT)}"
+
+
+def doubt_by_hand(report: Any) -> str:
+    """What the errors of a run ignore; empty where they allow for what its rows share."""
+    horizon = report.panel.horizon
+    overlap = f"ignore that targets over {horizon} rows overlap"
+    by = setting(report, "by")
+    if setting(report, "cov") not in COVARIANCES:  # of a model that has errors of its own
+        return ""
+    if by == "date":
+        lags = setting(report, "mean_lags")
+        short = lags is not None and lags < horizon - 1
+        errors = f"errors of the mean over dates with model.mean_lags={lags}"
+        return f"{errors} {overlap}" if short else ""
+    errors = f"{name_of_errors(report)} standard errors"
+    if horizon > 1 and not allows_for_overlap(report):
+        return f"{errors} {overlap}"
+    by_date = setting(report, "cov") == "driscoll_kraay" or "date" in setting(
+        report, "clusters", []
+    )
+    if by != "asset" and len(report.panel.assets) > 1 and not by_date:
+        return f"{errors} treat the assets of a date as independent"
+    return ""
+
+
 def few_by_hand(report: Any, unit: str) -> bool:
     """Whether the regression of this unit rests on fewer than 30 clusters."""
     if setting(report, "cov") not in ("cluster", "driscoll_kraay"):
@@ -256,7 +284,9 @@ def few_by_hand(report: Any, unit: str) -> bool:
 
 
 def judged_by_hand(report: Any, rows: pd.DataFrame) -> pd.Series:
-    """P-values, without those that rest on few clusters."""
+    """P-values, without those that rest on few clusters or on errors that ignore something."""
+    if doubt_by_hand(report):
+        return rows["p_value"] * math.nan
     few = [few_by_hand(report, unit) for unit in rows["unit"]]
     return rows["p_value"].mask(few)
 
@@ -277,7 +307,7 @@ TESTED = rf"\(s\.e\. {n('se')}, t {n('t')}\)"
 
 @pattern(
     "Coefficients",
-    rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, (?:{VERDICT}|{WITHHELD}))\.",
+    rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, (?:{VERDICT}|{WITHHELD}|{DOUBTED}))\.",
 )
 def one_estimate(report: Any, said: Said) -> None:
     [row] = rows_of(report, said["term"]).to_dict("records")
@@ -287,6 +317,10 @@ def one_estimate(report: Any, said: Said) -> None:
         return
     said.number("se", row["std_error"])
     said.number("t", row["t_stat"])
+    doubt = doubt_by_hand(report)
+    if doubt:
+        said.word("doubt", doubt)
+        return
     if few_by_hand(report, row["unit"]):
         said.number("fewest", clusters_by_hand(report)[row["unit"]][0])
         way = clusters_by_hand(report)[row["unit"]][1]
@@ -297,7 +331,8 @@ def one_estimate(report: Any, said: Said) -> None:
 
 @pattern(
     "Coefficients",
-    rf"{text('term')}: mean {n('b')} {TESTED} over {n('dates')} dates, {VERDICT}; estimates {ends()}\.",
+    rf"{text('term')}: mean {n('b')} {TESTED} over {n('dates')} dates, (?:{VERDICT}|{DOUBTED}); "
+    rf"estimates {ends()}\.",
 )
 def mean_over_dates(report: Any, said: Said) -> None:
     rows, [mean] = rows_of(report, said["term"]), mean_of(report, said["term"]).to_dict("records")
@@ -306,21 +341,28 @@ def mean_over_dates(report: Any, said: Said) -> None:
     said.number("se", mean["std_error"])
     said.number("t", mean["t_stat"])
     said.number("dates", len(rows))
-    said.verdict(mean["p_value"])
+    doubt = doubt_by_hand(report)
+    if doubt:
+        said.word("doubt", doubt)
+    else:
+        said.verdict(mean["p_value"])
     said.ends(rows["estimate"], rows["unit"])
 
 
 @pattern(
     "Coefficients",
     rf"{text('term')} (?:{SIGNIFICANCE}{UNJUDGED}|is without a verdict, on too few clusters in each "
-    rf"{text('withheld', NOUN)}); estimates {ends()}(?:, mean {n('mean')}(?: \(t "
+    rf"{text('withheld', NOUN)}|is {DOUBTED}); estimates {ends()}(?:, mean {n('mean')}(?: \(t "
     rf"{n('t')}\))?)?\.",
 )
 def estimates_of_units(report: Any, said: Said) -> None:
     rows, mean = rows_of(report, said["term"]), mean_of(report, said["term"])
     assert len(rows) > 1 and noun_in(rows) != "date"
     judged = judged_by_hand(report, rows)
-    if rows["p_value"].notna().any() and judged.isna().all():
+    doubt = doubt_by_hand(report)
+    if rows["p_value"].notna().any() and doubt:
+        said.word("doubt", doubt)
+    elif rows["p_value"].notna().any() and judged.isna().all():
         said.word("withheld", noun_in(rows))
     else:
         judged = unjudged_by_hand(report, said, rows)
@@ -523,7 +565,8 @@ def r2_of_one(report: Any, said: Said) -> None:
     said.number("r2", row["r2"])
     said.number("rows", row["n_obs"])
     without_constant(report, said)
-    is_judged = row["f_p_value"] == row["f_p_value"] and not few_by_hand(report, row["unit"])
+    withheld = bool(doubt_by_hand(report)) or few_by_hand(report, row["unit"])
+    is_judged = row["f_p_value"] == row["f_p_value"] and not withheld
     assert bool(said["slopes"]) == is_judged
     if said["slopes"]:
         said.verdict(row["f_p_value"])
@@ -574,6 +617,13 @@ def hypothesis_on_few_clusters(report: Any, said: Said) -> None:
     number, way = min(clusters_by_hand(report).values())
     said.number("fewest", number)
     assert way in str(said["of_what"])
+
+
+@pattern("Hypotheses", rf"{text('what')} is {DOUBTED}\.")
+def hypothesis_of_doubtful_errors(report: Any, said: Said) -> None:
+    rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
+    assert rows["p_value"].notna().any()
+    said.word("doubt", doubt_by_hand(report))
 
 
 @pattern("Hypotheses", rf"{text('what')} could not be tested: {text('why')}\.")

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from sentences import (
     CHANCE,
+    DOUBTED,
     NOUN,
     NUMBER,
     SIGNIFICANCE,
     VERDICT,
     P,
     Said,
+    doubt_by_hand,
     ends,
     n,
     noun_in,
@@ -61,7 +63,7 @@ def year_of_performance(about: About, said: Said) -> None:
 @pattern(
     "performance",
     rf"Alpha of {text('unit')} is {n('alpha')} % a year (?:\(t {n('t')}\), "
-    rf"{VERDICT}|without a test)\.",
+    rf"(?:{VERDICT}|{DOUBTED})|without a test)\.",
 )
 def alpha_of_one(about: About, said: Said) -> None:
     [row] = estimated(about, "alpha").to_dict("records")
@@ -71,7 +73,11 @@ def alpha_of_one(about: About, said: Said) -> None:
     ].iloc[0]
     said.number("alpha", alpha * rows_a_year(about), 100.0)
     said.number("t", row["t_stat"])
-    said.verdict(row["p_value"])
+    doubt = doubt_by_hand(about.report)
+    if doubt:
+        said.word("doubt", doubt)
+    else:
+        said.verdict(row["p_value"])
 
 
 @pattern(
@@ -107,12 +113,16 @@ def capm_of_one(about: About, said: Said) -> None:
 
 @pattern(
     "performance",
-    rf"Alpha {SIGNIFICANCE}; from {n('low')} % \({text('low_unit')}\) to {n('high')} % "
+    rf"Alpha (?:{SIGNIFICANCE}|is {DOUBTED}); from {n('low')} % \({text('low_unit')}\) to {n('high')} % "
     rf"\({text('high_unit')}\) a year\.",
 )
 def alpha_of_units(about: About, said: Said) -> None:
     rows = units_of(about.report.fit.coefficients).query("term == 'const'")
-    said.significance(rows["p_value"], rows["estimate"], noun_in(rows))
+    doubt = doubt_by_hand(about.report)
+    if doubt:
+        said.word("doubt", doubt)
+    else:
+        said.significance(rows["p_value"], rows["estimate"], noun_in(rows))
     said.ends(rows["estimate"] * rows_a_year(about), rows["unit"], unit=100.0)
 
 
@@ -218,7 +228,7 @@ def together(terms: list[str]) -> str:
 
 @pattern(
     "nested",
-    rf"{text('which')}(?P<together> together)?: {VERDICT} \(F\({n('df')}, {n('rest')}\) = {n('f')}, "
+    rf"{text('which')}(?P<together> together)?: (?:{VERDICT}|{DOUBTED}) \(F\({n('df')}, {n('rest')}\) = {n('f')}, "
     rf"{text('test')} test\)\.",
 )
 def fuller_of_one(about: About, said: Said) -> None:
@@ -226,7 +236,11 @@ def fuller_of_one(about: About, said: Said) -> None:
     extra = row["tested"].count("=")
     said.word("which", together(re.findall(r"(\w+) = 0", row["tested"])))
     said.word("together", " together" if extra > 1 else None)
-    said.verdict(row["p_value"])
+    doubt = doubt_by_hand(about.report)
+    if doubt:
+        said.word("doubt", doubt)
+    else:
+        said.verdict(row["p_value"])
     for name, column in (("df", "df_num"), ("rest", "df_den"), ("f", "f_stat")):
         said.number(name, row[column])
     cov = setting(about.report, "cov")
@@ -251,6 +265,19 @@ def fuller_of_units(about: About, said: Said) -> None:
     cov = setting(about.report, "cov")
     said.word("test", "classical F" if cov == "nonrobust" else f"{cov} Wald")
     lost = len(about.table) - len(p)
+    said.number("untested", lost) if lost else said.word("untested", None)
+
+
+@pattern(
+    "nested",
+    rf"{text('which')}(?P<together> together)?: {DOUBTED}(?:; not testable in {n('untested')})?\.",
+)
+def fuller_on_doubtful_errors(about: About, said: Said) -> None:
+    terms = re.findall(r"(\w+) = 0", about.table["tested"].iloc[0])
+    said.word("which", together(terms))
+    said.word("together", " together" if len(terms) > 1 else None)
+    said.word("doubt", doubt_by_hand(about.report))
+    lost = int(about.table["p_value"].isna().sum())
     said.number("untested", lost) if lost else said.word("untested", None)
 
 

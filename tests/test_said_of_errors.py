@@ -145,6 +145,47 @@ def test_nothing_is_called_significant_on_few_clusters(
     assert points.get_facecolor().tolist() == [[1.0, 1.0, 1.0, 1.0]]
 
 
+@pytest.mark.parametrize(
+    ("settings", "doubt"),
+    [
+        (
+            ["model.cov=nonrobust", "model.clusters=[]"],
+            "classical standard errors treat the assets of a date as independent",
+        ),
+        (
+            ["model.clusters=[date]", "target=forward_return", "target.horizon=3"],
+            "clustered standard errors ignore that targets over 3 rows overlap",
+        ),
+    ],
+)
+def test_nothing_is_called_significant_on_errors_that_ignore_what_rows_share(
+    settings: list[str], doubt: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of("model=pooled", *settings)
+    coefficients_of_run = report.fit.coefficients
+    assert (coefficients_of_run["p_value"] < 0.9).any()
+    assert for_a_verdict(coefficients_of_run, report.fit.quality).isna().all()
+    assert (report.fit.quality["doubt"] == doubt).all()
+    for sentence in sections(report)["Coefficients"]:
+        assert f"without a verdict: {doubt}" in sentence
+    page.write(report, tmp_path, [])
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for words in (*reading(report), terminal(report, tmp_path, capsys), written):
+        assert "significantly different" not in words
+        assert "**" not in words
+
+
+def test_the_mean_over_dates_has_no_verdict_where_its_lags_are_too_few() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 20, 1))
+    panel = replace(panel_of(X[:, :, 0] + rng.standard_normal((60, 20)), X), horizon=3)
+    for lags, words in ((1, "ignore that targets over 3 rows overlap"), (2, ""), (None, "")):
+        fit = Regression(by="date", mean_lags=lags).fit(panel, np.arange(60))
+        assert all(doubt.endswith(words) for doubt in fit.quality["doubt"])
+        judged = for_a_verdict(fit.coefficients, fit.quality)
+        assert judged.isna().all() == bool(words)
+
+
 @pytest.fixture(scope="module")
 def mixed() -> Study:
     """A group of 36 assets and one of 9: 36 clusters are enough for a test, 9 are not."""
@@ -156,7 +197,7 @@ def mixed() -> Study:
     groups = pd.DataFrame({"sector": sectors}, index=panel.assets)
     features = ["MktRF", "SMB", "HML"]
     panel = replace(panel, groups=groups, names=features)
-    return study_of(panel, Regression(by="sector", cov="cluster", clusters=["asset"]))
+    return study_of(panel, Regression(by="sector", cov="cluster", clusters=["asset", "date"]))
 
 
 def test_groups_on_few_clusters_are_counted_apart(mixed: Study) -> None:
@@ -194,7 +235,7 @@ def test_analyses_give_few_clusters_no_verdict(mixed: Study) -> None:
 def test_analyses_of_one_regression_on_few_clusters_say_so(mixed: Study) -> None:
     few = "9 assets are too few for a test"
     panel = mixed.panel.part(np.arange(80), np.arange(36, 45))
-    one = study_of(panel, Regression(by=None, cov="cluster", clusters=["asset"]))
+    one = study_of(panel, Regression(by=None, cov="cluster", clusters=["asset", "date"]))
     [alpha, *_] = performance(one).words
     assert alpha.endswith(f", without a verdict: {few}.")
     [style] = style_box(one).words

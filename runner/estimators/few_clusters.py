@@ -1,4 +1,6 @@
-"""Clusters that are too few for t(G-1): how few a regression has, and what errors help."""
+"""Which p-values deserve a verdict: those of errors that allow for what the data share, and that
+rest on enough clusters for t(G-1); how few clusters a regression has, and what errors help.
+"""
 
 from __future__ import annotations
 
@@ -62,21 +64,48 @@ def few_clusters(quality: pd.DataFrame) -> Few | None:
 
 
 def for_a_verdict(table: pd.DataFrame, quality: pd.DataFrame) -> pd.Series:
-    """The p-values of a table that deserve a verdict; NaN of regressions on too few clusters.
+    """The p-values of a table that deserve a verdict; NaN of the others.
 
-    Sentences, stars and marks of coefficients ask it. The mean over regressions has an error of its
-    own, and keeps its p-value.
+    Sentences, stars and marks of coefficients ask it. None of a run does whose errors take as
+    independent what is not; of one with few clusters, those of the regressions that have enough,
+    and the mean over regressions, which has an error of its own.
 
     Args:
         table: with the columns `scope`, `unit` and `p_value`.
+        quality: tables of runs that were logged by earlier versions lack the columns of doubts.
     """
     p_values = table["p_value"]
+    if doubt_of(quality):
+        return p_values.mask(p_values.notna())
     if "clusters" not in quality:
         return p_values
     are_few = quality["clusters"].astype(float) < ENOUGH
     units = quality.loc[are_few, "unit"]
     rests_on_few = table["unit"].isin(units) & (table["scope"] != "mean")
     return p_values.mask(rests_on_few)
+
+
+def doubt_of(quality: pd.DataFrame) -> str:
+    """Why the errors of a run support no verdict, whatever clusters they have; else empty."""
+    if "doubt" not in quality:
+        return ""
+    doubts = quality["doubt"].dropna().astype(str)
+    return next((doubt for doubt in doubts.unique() if doubt), "")
+
+
+def without_verdict(quality: pd.DataFrame) -> str:
+    """What is said instead of how significant an estimate is; empty where that is said."""
+    doubt = doubt_of(quality)
+    if doubt:
+        return f"without a verdict: {doubt}"
+    few = few_clusters(quality)
+    return few.without_verdict if few else ""
+
+
+def note_without_verdict(quality: pd.DataFrame) -> str:
+    """The same of a picture none of whose p-values deserves one."""
+    doubt = doubt_of(quality)
+    return f"no verdict: {doubt}" if doubt else "too few clusters for a verdict"
 
 
 def significance_of(rows: pd.DataFrame, quality: pd.DataFrame, noun: str) -> str:
@@ -90,6 +119,8 @@ def significance_of(rows: pd.DataFrame, quality: pd.DataFrame, noun: str) -> str
     if tested.empty:
         return "is without tests"
     judged = tested[for_a_verdict(tested, quality).notna()]
+    if doubt_of(quality):
+        return f"is {without_verdict(quality)}"
     if judged.empty:
         return f"is without a verdict, on too few clusters in each {unit_noun(rows)}"
     return significance(judged, noun) + without_verdict_in(len(tested) - len(judged))

@@ -9,10 +9,11 @@ import numpy as np
 
 from runner.errors import listed
 from runner.estimators.few_clusters import (
-    Few,
+    doubt_of,
     few_clusters,
     for_a_verdict,
     significance_of,
+    without_verdict,
     without_verdict_in,
 )
 from runner.estimators.settings import RegressionSettings
@@ -129,8 +130,8 @@ def _coefficients(report: Report) -> list[str]:
     if len(place) == len(table):  # one unit: no table of many terms is searched for each of them
         columns = [table[name].tolist() for name in STATISTICS]
         statistics = dict(zip(place, zip(*columns, strict=True), strict=True))
-        few = few_clusters(report.fit.quality)
-        sentences = [_alone(term, few, *statistics[term]) for term in shown]
+        unjudged = without_verdict(report.fit.quality)
+        sentences = [_alone(term, unjudged, *statistics[term]) for term in shown]
     else:
         sentences = [_term(report, term, table[code == place[term]]) for term in shown]
     if len(kept) > MOST_TERMS:
@@ -143,18 +144,18 @@ def _coefficients(report: Report) -> list[str]:
 
 
 def _alone(
-    term: str, few: Few | None, estimate: float, std_error: float, t_stat: float, p_value: float
+    term: str, unjudged: str, estimate: float, std_error: float, t_stat: float, p_value: float
 ) -> str:
     """One term of one unit.
 
     Args:
-        few: the clusters that its error rests on, where they are too few for a verdict.
+        unjudged: what is said instead of how significant it is; empty where that is said.
     """
     if math.isnan(p_value):
         return f"{term}: {number(estimate)}, without a test."
     errors = f"s.e. {number(std_error)}, t {t_text(t_stat)}"
     size = number(estimate)
-    answer = few.without_verdict if few else verdict(p_value)
+    answer = unjudged or verdict(p_value)
     return f"{term}: {size} ({errors}), {answer}."
 
 
@@ -163,7 +164,7 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
     if len(rows) == 1:
         statistics = [rows[name].iloc[0] for name in STATISTICS]
         of_unit = report.fit.quality["unit"] == rows["unit"].iloc[0]
-        return _alone(term, few_clusters(report.fit.quality[of_unit]), *statistics)
+        return _alone(term, without_verdict(report.fit.quality[of_unit]), *statistics)
     mean = _mean(report, term)
     noun = plural(unit_noun(rows))
     spread = _range(rows, "estimate")
@@ -173,7 +174,7 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         t = t_text(mean["t_stat"])
         errors = f"s.e. {std_error}, t {t}"
         of_mean = f"mean {number(mean['estimate'])} ({errors})"
-        result = verdict(mean["p_value"])
+        result = without_verdict(report.fit.quality) or verdict(mean["p_value"])
         return f"{term}: {of_mean} over {len(rows):,} dates, {result}; {estimates}."
     result = significance_of(rows, report.fit.quality, noun)
     if mean is None:
@@ -209,8 +210,7 @@ def _fit(report: Report) -> list[str]:
     row = quality.iloc[0]
     rows = count(int(row["n_obs"]), "row")
     text = f"R2 is {number(row['r2'])} in sample ({rows}{without_constant})"
-    few = few_clusters(quality)
-    if row["f_p_value"] >= 0.0 and few is None:
+    if row["f_p_value"] >= 0.0 and not without_verdict(quality):
         text += f"; the slopes together are {verdict(row['f_p_value'])}"
     return [*_nearly_the_target(report), f"{text}."]
 
@@ -254,6 +254,8 @@ def _hypothesis(text: str, rows: pd.DataFrame, quality: pd.DataFrame) -> str:
     if tested.empty:
         return f"{text} could not be tested: {listed(rows['reason'].unique())}."
     judged = tested[for_a_verdict(tested, quality).notna()]
+    if doubt_of(quality):
+        return f"{text} is {without_verdict(quality)}."
     if judged.empty:
         few = few_clusters(quality)
         clusters = f" ({few.words})" if few else ""

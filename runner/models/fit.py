@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COEFFICIENTS = ["term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
 QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_uncentred", "r2_within", "f_stat", "f_p_value"]
 QUALITY += ["residual_std", "log_likelihood", "aic", "bic", "cov", "cov_lags"]
-QUALITY += ["clusters", "clusters_by", "reason"]
+QUALITY += ["clusters", "clusters_by", "doubt", "reason"]
 HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
 DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
 MOST_REASONS = 3  # named where no unit could be estimated
@@ -154,7 +154,9 @@ def coefficient_table(
     return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
 
 
-def quality_table(estimates: Estimates, cov: str, ways: Sequence[str] = ()) -> pd.DataFrame:
+def quality_table(
+    estimates: Estimates, cov: str, ways: Sequence[str] = (), doubt: str = ""
+) -> pd.DataFrame:
     """How well each unit fits; a unit without estimates has its rows and its reason.
 
     `r2` is about the mean of the target, with a constant and without; `r2_uncentred`, about zero,
@@ -162,6 +164,7 @@ def quality_table(estimates: Estimates, cov: str, ways: Sequence[str] = ()) -> p
 
     Args:
         ways: what clusters are of, in the order of `Estimates.clusters`; the fewest are told.
+        doubt: why the errors support no verdict, see `runner.estimators.trust`.
     """
     n = estimates.n
     ssr = estimates.ssr
@@ -197,6 +200,7 @@ def quality_table(estimates: Estimates, cov: str, ways: Sequence[str] = ()) -> p
         "cov_lags": _whole(estimates.lags),
         "clusters": [min(sizes, default=None) for sizes in estimates.clusters],
         "clusters_by": [_fewest(sizes, ways) for sizes in estimates.clusters],
+        "doubt": np.where(has_errors, doubt, ""),
         "reason": estimates.reason,
     }
     return pd.DataFrame(table, columns=["scope", "unit", *QUALITY])

@@ -13,6 +13,7 @@ from runner.estimators.estimates import Estimates
 from runner.estimators.estimation import weighted
 from runner.estimators.settings import ESTIMATORS
 from runner.estimators.standard_errors import ERRORS
+from runner.estimators.trust import distrust_of_fit
 from runner.models.fit import (
     HYPOTHESES,
     Fit,
@@ -57,9 +58,10 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
     own_errors = _covariance_in_words(model, estimates.lags)
     errors = _errors_in_words(model, own_errors, has_mean, lags, cosines)
     errors += _zeroed_in_words(estimates)
+    doubt = distrust_of_fit(model, panel, estimates.lags)
     return Fit(
         coefficients,
-        quality_table(estimates, model.cov, model.clusters or [DATE]),
+        quality_table(estimates, model.cov, model.clusters or [DATE], doubt),
         pd.concat([tested, grs], ignore_index=True),
         per_asset(estimates.b, estimates.units, len(panel.assets)),
         errors,

@@ -51,7 +51,7 @@ ABOUT = checks(
         is_texts: ["overrides"],
     }
 )
-CONVENTIONS = ["errors", "few_clusters", "no_influence", "calendar", "sample", "benchmark"]
+CONVENTIONS = ["errors", "few_clusters", "doubt", "no_influence", "calendar", "sample", "benchmark"]
 ABOUT_OF_SOME = checks(
     {
         is_text: ["model", "validation", "commit", "processor", "job", "target", *CONVENTIONS],

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from runner.estimators.few_clusters import few_clusters
+from runner.estimators.few_clusters import doubt_of, few_clusters
 from runner.experiment.reading import reading
 from runner.experiment.report import Report
 from runner.experiment.series import series_of
@@ -131,6 +131,7 @@ def _judged(report: Report) -> dict[str, object]:
         "errors": report.fit.errors,
         "doubts": doubts,
         "few_clusters": few.words if few else "",
+        "doubt": doubt_of(report.fit.quality),
         "no_influence": report.influence.reason,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "trains_on_later_rows": report.trains_on_later_rows,

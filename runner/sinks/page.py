@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from runner.data.calendar import span
-from runner.estimators.few_clusters import few_clusters, for_a_verdict
+from runner.estimators.few_clusters import doubt_of, few_clusters, for_a_verdict
 from runner.experiment.reading import sections
 from runner.experiment.wording import calendar_text, target_text
 from runner.record.processor import processor
@@ -180,6 +180,8 @@ def _captions(report: Report) -> dict[str, str]:
     table = report.fit.coefficients
     if noun_of(table) == "date":
         caption = "A premium that is stable stays near the dashed line; a bend is a change of it."
+    elif doubt_of(report.fit.quality):
+        caption = f"No verdict on significance: {doubt_of(report.fit.quality)}."
     elif few_clusters(report.fit.quality):
         caption = "Intervals on too few clusters are likely too narrow: no verdict on significance."
     elif table["ci_low"].notna().any():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, unknown
-from runner.estimators.few_clusters import for_a_verdict
+from runner.estimators.few_clusters import doubt_of, for_a_verdict, note_without_verdict
 from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
@@ -134,7 +134,7 @@ def coefficients(report: Report) -> Any:
     if has_p.any():
         filled = "filled: p < 0.05; " if few else ""
         if judged.isna().all():
-            filled = "too few clusters for a verdict; "
+            filled = f"{note_without_verdict(report.fit.quality)}; "
         interval = _interval(report)
         note = f"{interval}; {filled}"
     note += "each on its own scale"
@@ -142,7 +142,8 @@ def coefficients(report: Report) -> Any:
         note += ", which leaves out 1 % at either end"
     if len(terms) > MOST_TERMS:
         note += f"; first {MOST_TERMS} of {len(terms)} terms"
-    note += f"; standard errors: {report.fit.kind_of_errors}"
+    if not doubt_of(report.fit.quality):  # which names them
+        note += f"; standard errors: {report.fit.kind_of_errors}"
     panel = _forest if few else _sorted
     title = f"Coefficients of {whose}"
     return _panels(report, table, drawn, title, note, panel)

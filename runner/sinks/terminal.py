@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runner.data.calendar import span
 from runner.errors import SpecError, listed
-from runner.estimators.few_clusters import for_a_verdict
+from runner.estimators.few_clusters import doubt_of, for_a_verdict
 from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
@@ -127,8 +127,11 @@ def _show_coefficients(console: Page, report: Report, directory: Path, most: int
             file = directory / "coefficients.csv"
             console.print(f"{count(more, 'more row')} in {file}")
             printed += 1
+    doubt = doubt_of(report.fit.quality)
     has_verdict = for_a_verdict(table, report.fit.quality).notna()
     legend = f" {LEGEND}" if has_verdict.any() else ""
+    if doubt:
+        legend = f" No stars: {doubt}."
     errors = console.wrapped(f"standard errors: {report.fit.errors}.{legend}")
     _print(console, errors)
     return printed + len(errors)
@@ -365,7 +368,7 @@ def _errors(row: Any, judged: float, noun: str, with_interval: bool) -> list[str
     error = row.std_error
     significance = stars(judged)
     if row.scope == "mean":
-        significance = stars_of_mean(row.p_value, noun)
+        significance = stars_of_mean(judged, noun)
     low = number(row.ci_low, error)
     high = number(row.ci_high, error)
     cells = [number(error, error), f"{row.t_stat:.2f}" if low else "", p_text(row.p_value)]
@@ -386,6 +389,7 @@ def _summary(report: Report, whole: bool) -> Sheet:
     noun = unit_noun(coefficients)
     units = coefficients[coefficients["scope"] != "mean"]
     means = coefficients[coefficients["scope"] == "mean"].set_index("term")
+    judged_mean = for_a_verdict(means, report.fit.quality)
     for term, part in units.groupby("term", sort=False):
         mean = means.loc[term]
         error = mean["std_error"]
@@ -399,7 +403,7 @@ def _summary(report: Report, whole: bool) -> Sheet:
             number(error, error),
             f"{mean['t_stat']:.2f}",
             p_text(mean["p_value"]),
-            stars_of_mean(mean["p_value"], noun),
+            stars_of_mean(judged_mean[term], noun),
             *spread,
             f"{significant} of {tested}" if tested else "",
         ]

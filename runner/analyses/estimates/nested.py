@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from runner.analyses.suited import refuse_unknown, refuse_unsuited, slopes_of
 from runner.errors import LISTED, DataError, listed
-from runner.estimators.few_clusters import few_clusters, for_a_verdict, without_verdict_in
+from runner.estimators.few_clusters import (
+    doubt_of,
+    for_a_verdict,
+    without_verdict,
+    without_verdict_in,
+)
 from runner.panels.finding import Finding
 from runner.text import (
     LEVEL,
@@ -28,13 +33,13 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.models.study import Study
 
-CLUSTERS = ["clusters", "clusters_by"]
+JUDGED_BY = ["clusters", "clusters_by", "doubt"]  # columns that say whether there is a verdict
 QUALITY = ["r2", "r2_adj", "aic", "bic"]
 CLASSICAL = "F"
 NESTED = ["scope", "unit", "tested", "test", "n_obs", "f_stat", "df_num", "df_den", "p_value"]
 NESTED += [
     f"{name}_{which}" for name in [*QUALITY, "alpha"] for which in ("restricted", "full")
-] + [*CLUSTERS, "reason"]
+] + [*JUDGED_BY, "reason"]
 
 
 def nested(study: Study, *, regressors: list[str]) -> Finding:
@@ -113,7 +118,7 @@ def _beside(restricted: Fit, full: Fit, tested: str) -> pd.DataFrame:
     of_restricted = _of_unit(restricted)
     quality_restricted = of_restricted.add_suffix("_restricted")
     quality = quality_full.join(quality_restricted)
-    same_in_both = ["n_obs", *CLUSTERS]
+    same_in_both = ["n_obs", *JUDGED_BY]
     quality = quality.rename(columns={f"{name}_full": name for name in same_in_both})
     is_tested = full.hypotheses["hypothesis"] == tested
     test = full.hypotheses[is_tested].set_index(["scope", "unit"])
@@ -140,7 +145,7 @@ def _of_unit(fit: Fit) -> pd.DataFrame:
     constants = coefficients[is_constant].set_index(key)
     alpha = constants["estimate"].rename("alpha")
     quality = fit.quality.set_index(key)
-    columns = ["n_obs", *QUALITY, *CLUSTERS, "reason"]
+    columns = ["n_obs", *QUALITY, *JUDGED_BY, "reason"]
     of_unit = quality[columns]
     return of_unit.join(alpha)
 
@@ -174,8 +179,7 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
 def _answer_of_one(row: pd.Series, test: str) -> str:
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])
-    few = few_clusters(row.to_frame().T)
-    answer = few.without_verdict if few else verdict(row["p_value"])
+    answer = without_verdict(row.to_frame().T) or verdict(row["p_value"])
     return f"{answer} (F({df}) = {f_stat}, {test})"
 
 
@@ -184,6 +188,8 @@ def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
     noun = plural(unit_noun(rows))
     judged = for_a_verdict(rows, rows).dropna()
     answer = f"without a verdict, on too few clusters in each {unit_noun(rows)}"
+    if doubt_of(rows):
+        answer = without_verdict(rows)
     if len(judged):
         hits = int((judged < LEVEL).sum())
         chance = by_chance(hits, len(judged)) if hits else ""

@@ -15,7 +15,7 @@ from runner.analyses.suited import (
 )
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
-from runner.estimators.few_clusters import few_clusters, for_a_verdict, significance_of
+from runner.estimators.few_clusters import for_a_verdict, significance_of, without_verdict
 from runner.panels.finding import Finding
 from runner.schema.settings import Positive, Share
 from runner.text import (
@@ -165,7 +165,7 @@ def _performance_rows(
 
 
 def _terms(study: Study) -> dict[str, pd.DataFrame]:
-    """The coefficients of each unit, by term; `judged` is the p-value where clusters suffice."""
+    """The coefficients of each unit, by term; `judged` is the p-value, NaN without a verdict."""
     table = per_unit(study.fit.coefficients)
     table = table.assign(judged=for_a_verdict(table, study.fit.quality))
     by_unit = table.groupby("unit", sort=False)
@@ -243,8 +243,8 @@ def _words_of_one(row: pd.Series, quality: pd.DataFrame) -> list[str]:
     p_value = row["p_value"]
     if p_value >= 0.0:
         t = t_text(row["t_stat"])
-        few = few_clusters(quality[quality["unit"] == row["unit"]])
-        answer = few.without_verdict if few else verdict(p_value)
+        of_unit = quality[quality["unit"] == row["unit"]]
+        answer = without_verdict(of_unit) or verdict(p_value)
         test = f"(t {t}), {answer}"
     alpha = yearly(row["alpha_annual"])
     implied = yearly(row["capm_implied_annual"])
@@ -349,8 +349,7 @@ def style_box(
     for fit in quality.to_dict("records"):
         row = {name: fit[name] for name in ("scope", "unit", "reason")}
         if np.isfinite(fit["r2"]):
-            few = few_clusters(quality[quality["unit"] == fit["unit"]])
-            row["reason"] = few.without_verdict if few else ""
+            row["reason"] = without_verdict(quality[quality["unit"] == fit["unit"]])
             coefficients = terms[fit["unit"]]
             for axis, factor in factors.items():
                 row |= _side(axis, factor, coefficients, level)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.estimators.few_clusters import for_a_verdict
+from runner.estimators.few_clusters import for_a_verdict, note_without_verdict
 from runner.models.fit import headline
 from runner.sinks.canvas import (
     AXIS_LINE,
@@ -88,7 +88,7 @@ def t_stats(report: Report) -> Any:
     judged = for_a_verdict(central, report.fit.quality)
     significant = (size_of_t > critical) & judged.notna()
     if judged.isna().all():
-        note += "; too few clusters for a verdict"
+        note = f"{note_without_verdict(report.fit.quality)}; {note}"
     axes = _bars(central["term"], t, significant, "t statistics", note)
     texts = estimate_texts(central["term"], central)
     say_at_points(axes, t, -np.arange(len(t)), texts)

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.estimators.few_clusters import few_clusters
+from runner.estimators.standard_errors import called
+from runner.estimators.trust import distrust, of_mean
 from runner.experiment.wording import target_text
 from runner.models.fit import over_units
-from runner.sinks.paper.trust import distrust, of_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,9 +139,14 @@ class Run:
 
     def _distrust(self, quality: pd.DataFrame) -> str:
         """Why the p-values of regressions with this quality bear no stars; empty where they do."""
+        cov = str(self.model.get("cov"))
+        clusters = self.model.get("clusters") or []
+        lags = self.model.get("cov_lags")
+        reason = distrust(cov, clusters, lags, self.horizon, self.noun == "group")
         few = few_clusters(quality)
-        words = few.words if few else ""
-        return distrust(self.model, self.horizon, self.noun == "group", words)
+        if reason or few is None:
+            return reason
+        return f"{called(cov)} standard errors rest on {few.words}"
 
     @cached_property
     def _by_unit(self) -> dict[str, dict[str, Estimate]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from runner.estimators.few_clusters import ENOUGH
-from runner.sinks.paper.trust import distrust
+from runner.estimators.trust import distrust
 from runner.sweeps.comparison.texts import value_texts
 from runner.text import LEVEL, by_chance, count, number, stars
 from runner.trials.adjust import holm
@@ -169,7 +169,9 @@ def _are_trusted(outcome: Outcome) -> bool:
     given = outcome.about.get("horizon") or 0
     horizon = int(given)
     are_groups = bool((outcome.coefficients["scope"] == "group").any())
-    return not distrust(model, horizon, are_groups, "")
+    clusters = model.get("clusters") or []
+    lags = model.get("cov_lags")
+    return not distrust(str(model.get("cov")), clusters, lags, horizon, are_groups)
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:

@@ -296,7 +296,7 @@ def _outcome(plan: Plan, job: Job) -> Outcome:
     run = RunDirectory(place)
     coefficients = run.table("coefficients")
     judged = coefficients["p_value"]
-    if run.about.get("few_clusters"):
+    if run.about.get("few_clusters") or run.about.get("doubt"):
         judged = for_a_verdict(coefficients, run.table("quality"))
     return Outcome(job, run.about, run.metrics, coefficients.assign(judged=judged))
 

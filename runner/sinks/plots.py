@@ -274,9 +274,9 @@ def _forest(
         low_of_mean = mean["ci_low"]
         high_of_mean = mean["ci_high"]
         axes.hlines([last], low_of_mean, high_of_mean, color=ORANGE, linewidth=1.4)
-        fill = ORANGE if mean["p_value"] < LEVEL else "white"
         estimate = [mean["estimate"]]
-        axes.scatter(estimate, [last], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
+        # hollow whatever its p-value, which takes assets or groups as independent
+        axes.scatter(estimate, [last], s=26, c="white", marker="D", edgecolors=ORANGE, zorder=3)
     say_at_points(axes, estimates, heights, estimate_texts(rows.index, rows))
     zero_line(axes, "x")
     axes.set_ylim(min(ticks) - 0.6, 0.6)

@@ -314,7 +314,9 @@ def test_the_mean_over_assets_is_hollow_in_the_picture_of_them() -> None:
     report = report_of("data.assets=[S1V1,S1V5,S5V5]", "data.start=2010-01-01")
     means = report.fit.coefficients.query("scope == 'mean'")
     assert (means["p_value"] < 0.05).any()
-    for panel in coefficients(report).axes[:3]:
+    figure = coefficients(report)
+    assert any("p < 0.05 (no verdict on the mean)" in text.get_text() for text in figure.texts)
+    for panel in figure.axes[:3]:
         marks = [part for part in panel.collections if len(part.get_facecolor())]
         assert len(marks) == 2  # of the assets, and of their mean
         assert marks[1].get_facecolor().tolist() == [[1.0, 1.0, 1.0, 1.0]]

@@ -132,7 +132,8 @@ def coefficients(report: Report) -> Any:
     judged = for_a_verdict(table, report.fit.quality)
     table = table.assign(judged=judged)
     if has_p.any():
-        filled = "filled: p < 0.05; " if few else ""
+        of_mean = " (no verdict on the mean)" if n > 1 else ""
+        filled = f"filled: p < 0.05{of_mean}; " if few else ""
         if judged.isna().all():
             filled = f"{note_without_verdict(report.fit.quality)}; "
         interval = _interval(report)

@@ -72,7 +72,8 @@ def for_a_verdict(table: pd.DataFrame, quality: pd.DataFrame) -> pd.Series:
 
     Args:
         table: with the columns `scope`, `unit` and `p_value`.
-        quality: tables of runs that were logged by earlier versions lack the columns of doubts.
+        quality: of the run. That of an earlier version has no column `doubt` or `clusters`: then
+            no p-value is withheld for it.
     """
     p_values = table["p_value"]
     if doubt_of(quality):

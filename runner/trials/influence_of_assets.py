@@ -139,12 +139,12 @@ def _of_rows(
     length = last - first + 1
     by_length = np.argsort(length, kind="stable")
     X = cells.columns(columns)
-    place_after = 0
-    while place_after < len(assets):
-        place = by_length[place_after:]
+    done = 0
+    while done < len(assets):
+        place = by_length[done:]
         room = np.arange(1, len(place) + 1) * length[place] * terms <= CELLS
         place = place[: max(int(room.sum()), 1)]
-        place_after += len(place)
+        done += len(place)
         column = np.repeat(np.arange(len(place)), rows[place])
         before = np.cumsum(rows[place]) - rows[place]
         own = np.repeat(start[place] - before, rows[place]) + np.arange(len(column))

@@ -248,7 +248,7 @@ WITHHELD = (
 
 
 COVARIANCES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay")
-DOUBT = r"[A-Za-z0-9 .=_-]+ (?:overlap|independent)"
+DOUBT = r"[A-Za-z0-9 ,.=_-]+ (?:overlap|independent)"
 DOUBTED = rf"without a verdict: {text('doubt', DOUBT)}"
 
 
@@ -266,6 +266,8 @@ def doubt_by_hand(report: Any) -> str:
         return f"{errors} {overlap}" if short else ""
     errors = f"{name_of_errors(report)} standard errors"
     if horizon > 1 and not allows_for_overlap(report):
+        if setting(report, "cov") in ("HAC", "driscoll_kraay"):
+            return f"{errors} have too few lags for targets over {horizon} rows, which overlap"
         return f"{errors} {overlap}"
     by_date = setting(report, "cov") == "driscoll_kraay" or "date" in setting(
         report, "clusters", []

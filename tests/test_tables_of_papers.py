@@ -313,7 +313,7 @@ SMALL = 0.001  # a p-value that would have three stars
         ),
         (
             {"model": {"cov": "HAC", "cov_lags": 5}, "horizon": 21},
-            "No stars: Newey-West standard errors ignore that targets over 21 rows overlap.",
+            "No stars: Newey-West standard errors have too few lags for targets over 21 rows, which overlap.",
         ),
         ({"model": {"cov": "HAC"}, "horizon": 21}, ""),
         (

@@ -29,6 +29,9 @@ def distrust(
         return ""
     enough_lags = errors.serial and (lags is None or lags >= horizon - 1)
     allows_overlap = horizon < 2 or enough_lags or bool(set(clusters) - {"date"})
+    if not allows_overlap and errors.serial:
+        few = f"{called(cov)} standard errors have too few lags"
+        return f"{few} for targets over {horizon} rows, which overlap"
     if not allows_overlap:
         return f"{called(cov)} standard errors ignore that targets over {horizon} rows overlap"
     allows_dates = not are_groups or errors.shocks or "date" in clusters

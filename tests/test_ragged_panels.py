@@ -34,7 +34,7 @@ from runner.features.functions import (
 from runner.models import Boosting, Regression
 from runner.models.study import Study
 from runner.panels.building import build_panel
-from runner.panels.numbers import some_assets
+from runner.panels.numbers import gathering, some_assets
 from runner.panels.numbers.cells import Cube, Ragged
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.panel import Panel
@@ -372,6 +372,7 @@ FEATURES: dict[str, Any] = {
     "trend": Expression("mean(x2, 3)"),
     "spread": Expression("x0 - rate"),
     "rate": Expression("rate"),
+    "cells": Expression("log(abs(x0)) / where(x1 > 0, x1, x2)"),
 }
 STEPS = {
     "rank": Step(partial(steps.rank), "rank", None),
@@ -479,6 +480,45 @@ def test_features_that_lie_side_by_side_are_not_copied(
     for model in (Regression(by="date"), Regression(by=None, estimator="ridge", penalty=1.0)):
         fits = [model.fit(panel).coefficients for panel in (rows, view)]
         pd.testing.assert_frame_equal(*fits)
+
+
+def test_what_is_computed_cell_by_cell_becomes_no_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ragged(seed=11)
+    long = market_of(made, few=True)
+    x0, x1 = made.X[:, :, 0], made.X[:, :, 1]
+    as_arrays: list[str] = []
+    column_cells = gathering.column_cells
+
+    def seen(name: str, *arguments: Any) -> np.ndarray:
+        as_arrays.append(name)
+        return column_cells(name, *arguments)
+
+    monkeypatch.setattr(gathering, "column_cells", seen)
+    expressions = {
+        "x0": ("x0", x0),
+        "ratio": ("x0 / x1 ** 2", x0 / x1**2),
+        "sign": ("where(x1 > 0, x0, -1)", np.where(x1 > 0.0, x0, np.where(np.isnan(x1), x1, -1.0))),
+    }
+    with np.errstate(all="ignore"):
+        features = {name: Expression(text) for name, (text, _) in expressions.items()}
+        panel = build_panel(long, features, partial(forward_return, horizon=2))
+    assert not as_arrays
+    for k, (_, values) in enumerate(expressions.values()):
+        np.testing.assert_array_equal(panel.X[panel.valid, k], values[panel.valid])
+
+
+def test_what_has_a_value_where_nothing_is_listed_has_one_in_every_cell() -> None:
+    """Comparisons and powers of what is missing may be numbers: x ** 0 is one."""
+    made = ragged(seed=11)
+    features = {"x0": Expression("x0"), "one": Expression("x1 ** 0")}
+    one, other = (
+        build_panel(market_of(made, few), features, partial(forward_return, horizon=2))
+        for few in (True, False)
+    )
+    assert isinstance(one.cells, Ragged)
+    np.testing.assert_array_equal(one.X[:, :, 1], np.ones((T, N)))
+    np.testing.assert_array_equal(one.X[one.valid], other.X[other.valid])
+    assert one.dropped == other.dropped
 
 
 def test_what_takes_each_asset_by_itself_sees_some_assets_at_a_time(

@@ -1,4 +1,4 @@
-"""Features that are a field of the data as it is, and those that take each asset by itself."""
+"""Features that are a field as it is, that take each cell or each asset by itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.features.functions import (
 )
 from runner.features.meaning import mistakes_of_name
 from runner.features.operators import DERIVED
-from runner.features.tree import Call, Name, function_of, parts
+from runner.features.tree import Call, Name, all_names, function_of, parts
 
 OF_EACH_ASSET: tuple[object, ...] = (
     momentum,
@@ -50,6 +50,22 @@ def field_alone(feature: object, market: Market) -> str | None:
     if any(mistakes_of_name(market, tree.name)):
         return None
     return _known(tree.name, market)
+
+
+def of_each_cell(feature: object, market: Market) -> Expression | None:
+    """The expression, where it takes each cell of fields of the data by itself, such as log(me).
+
+    None of any other feature, and where a name does not say which numbers it means.
+    """
+    if not isinstance(feature, Expression):
+        return None
+    calls = [node for node in parts(feature.tree) if isinstance(node, Call)]
+    of_cells = all(function_of(call).of_each_cell for call in calls)
+    are_fields = all_names(feature.tree) <= market.fields.keys() - DERIVED.keys()
+    if not of_cells or not are_fields:
+        return None
+    doubtful = any(any(mistakes_of_name(market, name)) for name in feature.names)
+    return None if doubtful else feature
 
 
 def of_each_asset(feature: object) -> bool:

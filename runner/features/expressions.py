@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,10 @@ from runner.features.tree import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from runner.data.labels import Labels
     from runner.data.market import Market
 
 LONGEST = 1000  # characters of a text
@@ -129,8 +132,20 @@ class Expression:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
         with np.errstate(all="ignore"):
-            evaluation = _Evaluation(market, tree)
+            evaluation = _Evaluation(tree, partial(read, market), market.grouping.get)
             return evaluation.value(tree)
+
+    def of_listed_cells(self, market: Market, fields: Mapping[str, pd.Series]) -> np.ndarray:
+        """The values (n,) on n cells of the market, from those of its fields there.
+
+        For an expression that takes each cell by itself: `runner.features.alone.of_each_cell`.
+        """
+        import numpy as np
+
+        tree = self.on(market)
+        with np.errstate(all="ignore"):
+            evaluation = _Evaluation(tree, fields.__getitem__, market.grouping.get)
+            return np.asarray(evaluation.value(tree))
 
     def on(self, market: Market) -> Node:
         """Its tree on these data: the whole text is a name where they have a column called so.
@@ -370,22 +385,31 @@ def _levels(tree: ast.AST) -> int:
 class _Evaluation:
     """One evaluation: what the tree holds more than once is computed once, and kept to its end."""
 
-    def __init__(self, market: Market, tree: Node) -> None:
+    def __init__(
+        self, tree: Node, read: Callable[[str], Any], labels: Callable[[str], Labels]
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            read: gives the data of a name.
+            labels: gives the labels of a name.
+        """
         times = Counter(parts(tree))
-        self.market = market
+        self.read = read
+        self.labels = labels
         self.repeated = {node for node in times if times[node] > 1}
         self.kept: dict[Node, Any] = {}
 
     def value(self, node: Node) -> Any:
-        """The value of a node: a frame (T, N), a series (T,) or a number."""
+        """The value of a node: data as they were read or made of such, or a number."""
         if isinstance(node, int | float):
             return node
         if isinstance(node, Label):
-            return self.market.grouping.get(node.name) if node.name else None
+            return self.labels(node.name) if node.name else None
         if node in self.kept:
             return self.kept[node]
         if isinstance(node, Name):
-            value = read(self.market, node.name)
+            value = self.read(node.name)
         else:
             arguments = [self.value(argument) for argument in node.arguments]
             value = function_of(node).run(*arguments)

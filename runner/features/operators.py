@@ -54,6 +54,11 @@ class Function:
     about: str
     across: bool = False
 
+    @property
+    def of_each_cell(self) -> bool:
+        """Whether each cell of the result takes the same cell of the arguments alone."""
+        return self.reach is same_row and not self.across
+
     def usage(self, name: str) -> str:
         """How it is written, such as `change(x, n=1)`."""
         words = []

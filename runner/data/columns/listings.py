@@ -65,8 +65,11 @@ class Listings:
 
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
         """The values (n,) in their cells (T, N), `absent` in all others."""
-        cells = np.full((len(self.assets), len(self.dates)), absent)
-        cells[self.column, self.row] = values
+        dates = len(self.dates)
+        cells = np.full((len(self.assets), dates), absent)
+        place = self.column.astype(np.int64) * dates
+        place += self.row
+        cells.ravel()[place] = values  # by one position, sooner than by two
         return cells.T
 
     def at(self, rows: np.ndarray) -> Part:

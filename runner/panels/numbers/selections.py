@@ -137,5 +137,10 @@ def runs(rows: np.ndarray) -> list[slice]:
     """Positions that increase as slices, each of those that follow each other; one of none."""
     if not len(rows):
         return [slice(0, 0)]
-    edges = np.flatnonzero(np.diff(rows) != 1) + 1
-    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, edges)]
+    before_gaps = np.flatnonzero(rows[1:] != rows[:-1] + 1).tolist()
+    firsts = [0, *(at + 1 for at in before_gaps)]
+    lasts = [*before_gaps, len(rows) - 1]
+    spans = []
+    for first, last in zip(firsts, lasts, strict=True):
+        spans.append(slice(int(rows[first]), int(rows[last]) + 1))
+    return spans

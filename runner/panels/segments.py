@@ -13,6 +13,7 @@ import numpy as np
 from runner.compute.pages import large_array, let_go
 from runner.numerics.moments import of_units, together, with_zeros
 from runner.panels.numbers.cells import Cells, rest
+from runner.panels.numbers.selections import runs
 
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
@@ -32,7 +33,6 @@ class Sums(NamedTuple):
     M: tuple[np.ndarray, ...]
     point: np.ndarray
 
-    @np.errstate(over="ignore", invalid="ignore")  # as in _with_pairs
     def over(self, start: int, stop: int) -> np.ndarray:
         """Moments (U, P, P) of the segments from start to before stop.
 
@@ -109,8 +109,8 @@ class Shared:
             by: what the units are: asset, the name of a group, or None for one of all assets.
             owns: positions of the assets of each unit.
         """
-        runs = self._runs(rows)
-        if runs is None:
+        of_segments = self._segments_of(rows)
+        if of_segments is None:
             return None
         every = list(range(self.cells.features))
         chosen = regressors.columns
@@ -126,7 +126,7 @@ class Shared:
                 return None
             self.store[key] = sums
         sums = self.store[key]
-        M = np.asarray(sum(sums.over(start, stop) for start, stop in runs))
+        M = np.asarray(sum(sums.over(start, stop) for start, stop in of_segments))
         if summed == chosen:
             return M, sums.point
         # of the columns [1, summed, levels, y] those that were asked for
@@ -149,27 +149,26 @@ class Shared:
                 return M[:, at][:, :, at], point[:, :, in_point]
         return None
 
-    def _runs(self, rows: np.ndarray) -> list[tuple[int, int]] | None:
+    def _segments_of(self, rows: np.ndarray) -> list[tuple[int, int]] | None:
         """First segment and the one after the last of each run of segments that the rows are.
 
         None where some are not whole.
         """
-        gaps = np.flatnonzero(np.diff(rows) != 1)
-        first = rows[np.append(0, gaps + 1)]
-        last = rows[np.append(gaps, len(rows) - 1)]
-        starts = self.segment[first]
-        stops = self.segment[last] + 1
-        edges = self._edges
-        whole = (edges[starts] == first) & (edges[stops] == last + 1)
-        if not whole.all():
-            return None
-        return list(zip(starts.tolist(), stops.tolist(), strict=True))
+        of_segments = []
+        for run in runs(rows):
+            start = self._starting.get(run.start)
+            stop = self._starting.get(run.stop)
+            if start is None or stop is None:
+                return None
+            of_segments.append((start, stop))
+        return of_segments
 
     @cached_property
-    def _edges(self) -> np.ndarray:
-        """First row of each of S segments, and the number of rows (S + 1,)."""
-        first = np.flatnonzero(np.diff(self.segment, prepend=-1))
-        return np.append(first, len(self.segment))
+    def _starting(self) -> dict[int, int]:
+        """Number of the segment that starts at a row; S at the one after the last."""
+        starts = np.flatnonzero(np.diff(self.segment, prepend=-1)).tolist()
+        rows = [*starts, len(self.segment)]
+        return {row: s for s, row in enumerate(rows)}
 
     def _fits(self, columns: int, units: int) -> bool:
         """Whether moments of so many columns and units can be held."""
@@ -217,8 +216,8 @@ class Shared:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Moments (S, U, P, P) of every segment, from the rows, and their point."""
         point = self._point(summed, "asset" if by == "asset" else None)
-        T, N = self.cells.shape
-        starts = self._edges[:-1].tolist()
+        N = self.cells.shape[1]
+        *starts, end = self._starting
         unweighted = self.cells.unweighted()
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         if by is None and adjacent:
@@ -229,7 +228,7 @@ class Shared:
         P = len(summed) + 2
         U = N if by == "asset" else len(owns)
         by_segment = large_array((len(starts), U, P, P))
-        for s, (start, stop) in enumerate(pairwise([*starts, T])):
+        for s, (start, stop) in enumerate(pairwise([*starts, end])):
             part = unweighted.at(np.arange(start, stop))
             M = part.moments(summed, point, by_date=by is None, whole=self.cells.rows)
             by_segment[s] = of_units(M, owns, by)

@@ -77,17 +77,18 @@ class Estimates:
 def nothing(group: list[Unit], k: int) -> Estimates:
     """No estimates of any unit yet."""
     U = len(group)
+    unknown = np.full(U, np.nan)
     return Estimates(
         units=group,
         b=np.full((U, k), np.nan),
         V=np.full((U, k, k), np.nan),
-        df=np.full(U, np.nan),
-        n=np.full(U, np.nan),
-        ssr=np.full(U, np.nan),
-        tss=np.full(U, np.nan),
-        f_stat=np.full(U, np.nan),
-        f_p=np.full(U, np.nan),
-        lags=np.full(U, np.nan),
+        df=unknown.copy(),
+        n=unknown.copy(),
+        ssr=unknown.copy(),
+        tss=unknown.copy(),
+        f_stat=unknown.copy(),
+        f_p=unknown.copy(),
+        lags=unknown.copy(),
         zeroed=np.zeros(U, dtype=int),
         clusters=[()] * U,
         reason=[""] * U,

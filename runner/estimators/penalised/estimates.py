@@ -55,9 +55,7 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     group = units(panel, rows, model.by)
     number_of_terms = len(all_terms)
     estimates = nothing(group, number_of_terms)
-    # degrees of freedom are not those of least squares
-    unknown = np.full(1, np.nan)
-    estimates = replace(estimates, absorbed=unknown)
+    estimates.absorbed[:] = np.nan  # degrees of freedom are not those of least squares
     parts = _parts(model, panel, rows)
     source = reductions(model, panel, rows, group, parts.segment)
     estimates.n[:] = _rows_of_units(source, panel, group)

@@ -40,21 +40,16 @@ def ridge_of_units(
     rows = n[:, None]
     mean = M[:, 0, 1:] / rows
     centre = mean + shift
-    squares = np.einsum("ujj->uj", M)
-    total = squares[:, 1:]
+    total = np.einsum("ujj->uj", M)[:, 1:]
     outer = rows[:, :, None] * mean[:, :, None] * mean[:, None, :]
     centred = M[:, 1:, 1:] - outer
     squares = np.einsum("ujj->uj", centred)
     variation = np.maximum(squares, 0.0)
     sound = keep_digits(n, centre, total, variation)
-    # units that are not sound become the identity, so that all can be solved at once
-    identity = np.eye(K + 1)
-    centred = np.where(sound[:, None, None], centred, identity)
-    variation = np.where(sound[:, None], variation, 1.0)
     # correlations: columns of all sizes keep their digits
     length = np.sqrt(variation)
     correlations = centred / (length[:, :, None] * length[:, None, :])
-    shares = np.where(sound[:, None], variation / total, 1.0)
+    shares = variation / total
     kept = shares.min(axis=1)
     sound &= well_conditioned(correlations, kept, sound)
 
@@ -63,7 +58,7 @@ def ridge_of_units(
     added = penalty / variation[:, :K]
     if standardise:
         added = penalty / rows * np.ones(K)
-    b = _penalised_slopes(XX, Xy, added, sound)
+    b = _penalised_slopes(XX, Xy, added)
     tss = variation[:, K]
     with_target = products_summed(b, Xy)
     explained = 2.0 * with_target
@@ -78,24 +73,21 @@ def ridge_of_units(
     x_centre = centre[:, :K]
     of_means = products_summed(slopes, x_centre)
     constant = centre[:, K] - of_means
-    estimates = np.column_stack([constant, slopes])
+    estimates = np.concatenate([constant[:, None], slopes], axis=1)
     return estimates, ssr, tss, sound
 
 
-def _penalised_slopes(
-    XX: np.ndarray, Xy: np.ndarray, added: np.ndarray, sound: np.ndarray
-) -> np.ndarray:
+def _penalised_slopes(XX: np.ndarray, Xy: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Slopes (U, K) on standardised columns; those of units that are not sound mean nothing.
 
     Args:
         XX, Xy: (U, K, K) and (U, K) correlations.
         added: (U, K) or (U, 1), the penalty on the diagonal.
     """
-    K = Xy.shape[1]
-    identity = np.eye(K)
-    penalised = XX + identity * added[:, None, :]
-    solvable = np.where(sound[:, None, None], penalised, identity)
-    W = half_inverse(solvable)
+    penalised = XX.copy()
+    diagonal = np.einsum("ujj->uj", penalised)
+    diagonal += added
+    W = half_inverse(penalised)
     half = np.einsum("jku,uk->ju", W, Xy)
     return np.einsum("jku,ju->uk", W, half)
 
@@ -126,11 +118,8 @@ def keep_digits(
     spread = np.sqrt(variance)
     rounding = near_rounding(spread, centre)
     enough = n > total.shape[1]
-    is_kept = of_size & varies
-    columns_keep = is_kept.all(axis=1)
-    has_rounding = rounding.any(axis=1)
-    columns_vary = ~has_rounding
-    return enough & columns_keep & columns_vary
+    keeps = of_size & varies & ~rounding
+    return enough & keeps.all(axis=1)
 
 
 def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarray) -> np.ndarray:
@@ -142,14 +131,13 @@ def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarr
     """
     columns = correlations.shape[1]
     # no eigenvalue is less than this, and none above their sum
-    trace_of_inverse = np.sum(half_inverse(correlations) ** 2, axis=(0, 1))
+    W = half_inverse(correlations)
+    trace_of_inverse = np.einsum("jku,jku->u", W, W)
     least = kept / trace_of_inverse
     bound = KEPT_DIGITS * columns
-    well = np.ones(len(kept), dtype=bool)
-    sure = least > bound
-    is_unsure = sound & ~sure
-    unsure = np.flatnonzero(is_unsure)
-    if not len(unsure):
+    well = least > bound
+    unsure = sound & ~well
+    if not unsure.any():
         return well
     eigen = np.linalg.eigvalsh(correlations[unsure])
     smallest = eigen[:, 0]
@@ -165,12 +153,15 @@ def half_inverse(A: np.ndarray) -> np.ndarray:
     By Cholesky of all units at once, several times faster than one after the other; a few units
     are solved by LAPACK.
     """
-    K = A.shape[1]
-    if len(A) <= FEW:
-        return np.stack([_half_inverse_of_one(of_unit) for of_unit in A], axis=-1)
+    U, K, _ = A.shape
+    shape = (K, K, U)
+    if U <= FEW:
+        W = np.empty(shape).swapaxes(0, 1)  # columns lie together, as those of LAPACK
+        for u in range(U):
+            W[:, :, u] = _half_inverse_of_one(A[u])
+        return W
+    W = np.zeros(shape)
     L = np.moveaxis(A, 0, 2).copy()
-    U = len(A)
-    W = np.zeros((K, K, U))
     for j in range(K):
         row = L[j, :j]
         below = L[j:, :j]

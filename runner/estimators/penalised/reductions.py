@@ -313,7 +313,7 @@ def _shared(
     segment: np.ndarray,
 ) -> Reductions | None:
     """From moments that the folds of a run share; None where they do not hold these."""
-    if segment.max(initial=0) > 0:
+    if segment.any():
         return None
     if not model.constant or model.by == DATE:
         return None

@@ -103,10 +103,12 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
 
 def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
     """Positions of the levels of each group among the regressors, `group:level`."""
-    groups = [name.partition(":")[0] if ":" in name else "" for name in names]
-    distinct = [group for group in dict.fromkeys(groups) if group]
-    group_of = np.array(groups)
-    return [np.flatnonzero(group_of == group) for group in distinct]
+    of_groups: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        group, _, level = name.partition(":")
+        if level:
+            of_groups.setdefault(group, []).append(k)
+    return [np.array(positions) for positions in of_groups.values()]
 
 
 def from_moments(

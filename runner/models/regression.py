@@ -137,10 +137,10 @@ class Regression(RegressionSettings, Model):
 
     def _spells(self, panel: Panel) -> Spells | None:
         """The panel by spells of the labels that it groups by; None where none of them changes."""
-        from runner.panels.spells import spells
-
         if not panel.labels:
             return None
+        from runner.panels.spells import spells
+
         levels = [name for name in self.regressors or () if name not in panel.names]
         of_levels = [name.partition(":")[0] for name in levels]
         return spells(panel, [*self.labels, *of_levels])

@@ -105,8 +105,8 @@ def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
     """Positions of the levels of each group among the regressors, `group:level`."""
     of_groups: dict[str, list[int]] = {}
     for k, name in enumerate(names):
-        group, _, level = name.partition(":")
-        if level:
+        group, colon, _ = name.partition(":")
+        if colon:
             of_groups.setdefault(group, []).append(k)
     return [np.array(positions) for positions in of_groups.values()]
 

@@ -51,7 +51,9 @@ TABLES = {
     ),
     "sweep": Table("A sweep", "sweep.py 200", "sweep.py 40"),
     "ragged": Table("Ragged panels", "ragged.py", "ragged.py 3500"),
-    "peers_10": Table("Ragged panels beside the peers", "peers.py", "peers.py --names 3000", True),
+    "peers_10": Table(
+        "Ragged panels beside the peers", "peers.py --turns 3", "peers.py --names 3000", True
+    ),
     "peers_94": Table(
         "The same with 94 characteristics",
         "peers.py --characteristics 94 --seconds 240",

@@ -1,13 +1,14 @@
 """Ragged panels beside the libraries that answer the same questions, each from the same file in a process of its own.
 
-    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900]
+    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900] [--turns 1]
 
 FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...; without it one is simulated
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
 a pooled regression with errors clustered by name and month, and a ridge over all rows refitted every year on all
 months before, judged out of sample. "command" is our whole command line, "on disk" the same of which market and panel
 lie in files that it makes; "Python" the same through `runner.panel`.
-BLAS has one thread on every side, as it has in our runs: threads that wait for each other take CPU seconds too.
+The others run as they come, with as many threads of BLAS as there are cores, and again with one, as our command has:
+threads that wait for each other take CPU seconds too. Of several turns of a side the one of least CPU seconds counts.
 CPU seconds of all threads, of which "beyond" those of the default run (our command) or of imports and a first call on
 a tiny file (the others), and the largest resident size. Answers of each are compared to ours: estimates in units of their standard errors, errors and
 scores as a share. A peer that needs more memory or time than it is given says so.
@@ -22,6 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ from measuring import Used, measured
 LAGS = 4
 FIRST, TEST = 240, 12  # months before the first forecast, and between refits
 PENALTY = 1.0
-ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+POOLS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+ONE_BLAS_THREAD = dict.fromkeys(POOLS, "1")
 SAME = 1e-6  # largest gap of answers
 TINY = 2_000  # names of the file on which each side runs once before the clock starts
 FAMA_MACBETH, POOLED, REFITS = "Fama-MacBeth", "pooled, two-way clusters", "refits"
@@ -219,23 +222,24 @@ def sklearn_refits(path: str) -> Answer:
 
 @dataclass(frozen=True)
 class Peer:
-    """A way to an answer: the question, and its function above."""
+    """A way to an answer: the question, its function above, and whether threads of BLAS change what it takes."""
 
     name: str
     task: str
     function: str
+    blas: bool = False
 
 
 PEERS = (
     Peer("ours, Python", FAMA_MACBETH, "python_fama_macbeth"),
-    Peer("linearmodels FamaMacBeth", FAMA_MACBETH, "linearmodels_fama_macbeth"),
+    Peer("linearmodels FamaMacBeth", FAMA_MACBETH, "linearmodels_fama_macbeth", blas=True),
     Peer("polars, polars-ols, no errors", FAMA_MACBETH, "polars_fama_macbeth"),
     Peer("duckdb and numpy, no errors", FAMA_MACBETH, "duckdb_fama_macbeth"),
     Peer("ours, Python", POOLED, "python_pooled"),
-    Peer("pyfixest feols, CRV1", POOLED, "pyfixest_pooled"),
+    Peer("pyfixest feols, CRV1", POOLED, "pyfixest_pooled", blas=True),
     Peer("ours, Python", REFITS, "python_refits"),
     Peer("ours, Python, all scores by asset and fold", REFITS, "python_refits_all_scores"),
-    Peer("scikit-learn Ridge, a loop", REFITS, "sklearn_refits"),
+    Peer("scikit-learn Ridge, a loop", REFITS, "sklearn_refits", blas=True),
 )
 
 
@@ -293,7 +297,17 @@ def row(*cells: object) -> None:
     print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
 
 
-def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int) -> None:
+def least(turns: int, measure: Callable[[], Used]) -> Used:
+    """The turn that took the least CPU seconds; of those that failed the first, without another."""
+    best = measure()
+    for _ in range(turns - 1):
+        if best.failure:
+            break
+        best = min(best, measure(), key=lambda found: found.cpu)
+    return best
+
+
+def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, turns: int) -> None:
     """Prints a row for each side of each question."""
     counted = measured([sys.executable, __file__, "names", path], folder)
     rows, *names = counted.out.split()
@@ -303,42 +317,52 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int) -> 
     row("task", "side", "CPU s", "beyond", "peak, GB", "CPU of ours", "memory of ours", "gap")
     row(*["---"] * 8)
     words = [sys.executable, "-m", "runner", "report=tables"]
-    default = min(measured(words, folder).cpu for _ in range(3))
+    default = least(3, lambda: measured(words, folder)).cpu
     for task in MODELS:
-        command = measured(command_of(path, names, task), folder)
+        of_task = command_of(path, names, task)
+        command = least(turns, lambda words=of_task: measured(words, folder))
         if command.failure:
             row(task, "ours, command", command.failure, "", f"{command.peak:.2f}", "", "", "")
             continue
         ours = answer_of_run(folder, task)
         own = command.cpu - default
-        row(
-            task,
-            "ours, command",
-            f"{command.cpu:.1f}",
-            f"{own:.1f}",
-            f"{command.peak:.2f}",
-            "",
-            "",
-            "",
-        )
-        row(task, "ours, command, on disk", *on_disk(path, names, task, folder, own, command, ours))
+        cpu, beyond, peak = f"{command.cpu:.1f}", f"{own:.1f}", f"{command.peak:.2f}"
+        row(task, "ours, command", cpu, beyond, peak, "", "", "")
+        disk = on_disk(of_task, task, folder, own, command, ours, turns)
+        row(task, "ours, command, on disk", *disk)
         for peer in PEERS:
             if peer.task != task:
                 continue
             words = [sys.executable, __file__, "child", peer.function, path, tiny]
-            found = measured(words, folder, memory, seconds, ONE_BLAS_THREAD)
-            row(task, peer.name, *of_peer(found, own, command, ours))
+            settings = {"": {}, ", one thread": ONE_BLAS_THREAD} if peer.blas else {"": {}}
+            for suffix, variables in settings.items():
+                found = least(
+                    turns,
+                    lambda words=words, variables=variables: measured(
+                        words, folder, memory, seconds, variables
+                    ),
+                )
+                row(task, peer.name + suffix, *of_peer(found, own, command, ours))
 
 
 def on_disk(
-    path: str, names: list[str], task: str, folder: Path, own: float, command: Used, ours: Answer
+    words: list[str],
+    task: str,
+    folder: Path,
+    own: float,
+    command: Used,
+    ours: Answer,
+    turns: int,
 ) -> list[str]:
     """The cells of our command on disk, which makes the market anew."""
     market = folder / "market"
-    words = [*command_of(path, names, task), "data.on_disk=true", f"data.folder={market}"]
+
+    def anew() -> Used:
+        shutil.rmtree(market, ignore_errors=True)
+        return measured([*words, "data.on_disk=true", f"data.folder={market}"], folder)
+
     default = command.cpu - own
-    found = measured(words, folder)
-    shutil.rmtree(market, ignore_errors=True)
+    found = least(turns, anew)
     if found.failure:
         return failed(found, command)
     answer = answer_of_run(folder, task)
@@ -375,6 +399,7 @@ def main() -> None:
     parser.add_argument("--names", type=int, default=35_000)
     parser.add_argument("--memory", type=float, default=16.0)
     parser.add_argument("--seconds", type=int, default=900)
+    parser.add_argument("--turns", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -384,7 +409,14 @@ def main() -> None:
             simulate(path, asked.names, asked.characteristics)
         else:
             path = Path(asked.file).resolve()
-        compare(str(path), str(folder / "tiny.parquet"), folder, asked.memory, asked.seconds)
+        compare(
+            str(path),
+            str(folder / "tiny.parquet"),
+            folder,
+            asked.memory,
+            asked.seconds,
+            asked.turns,
+        )
 
 
 def simulate(path: Path, names: int, characteristics: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from runner.compute.cache import Bench
+from runner.compute.pages import trim
 from runner.errors import DataError, RefusedError, RunnerError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
@@ -34,6 +35,7 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
     with working(f"{experiment.name}: reading, fitting, writing", form):
         store.check()
         report = _counted(experiment, directory)
+        trim()  # before MLflow takes memory of its own
         run_id, trouble = _track(directory, store)
     terminal.show(report, directory, run_id, form)
     if trouble:

@@ -233,6 +233,24 @@ def test_a_cell_that_is_not_listed_is_no_other() -> None:
         cells.taken_at(np.array([EMPTY]), np.array([2]))
 
 
+@pytest.mark.parametrize("cells_for_each", [1, 64, 10_000])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_places_of_cells_are_those_of_a_search(
+    cells_for_each: int, in_order: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a table where cells lie near each other, else by a search; some cells at a time."""
+    monkeypatch.setattr(listings, "SPARSE", cells_for_each)
+    monkeypatch.setattr(listings, "NUMBERS", 100)
+    cells = ragged().cells
+    position = np.arange(T * N)
+    if not in_order:
+        position = np.random.default_rng(0).permutation(position)
+    wanted = {int(cell): place for place, cell in enumerate(cells.listings.position)}
+    expected = [wanted.get(int(cell), -1) for cell in position]
+    assert cells.listings.places(position).tolist() == expected
+    assert len(cells.listings.places(position[:0])) == 0
+
+
 def test_boosting_takes_the_rows_too() -> None:
     rows = ragged(seed=5)
     model = Boosting(rounds=5)

@@ -14,7 +14,8 @@ import pandas as pd
 from runner.data.columns.order import in_order
 from runner.errors import DataError
 
-NUMBERS = 1 << 16  # that are digested at a time
+NUMBERS = 1 << 16  # that are digested, or looked up, at a time
+SPARSE = 64  # cells for each that is looked up, above which a search is sooner than a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,31 @@ class Listings:
         place += self.row
         cells.ravel()[place] = values  # by one position, sooner than by two
         return cells.T
+
+    def places(self, position: np.ndarray) -> np.ndarray:
+        """Places (m,) in the listings of the cells at these positions, -1 where not listed.
+
+        Soonest where the positions increase.
+        """
+        found = np.empty(len(position), dtype=np.intp)
+        for first in range(0, len(position), NUMBERS):
+            some = slice(first, first + NUMBERS)
+            found[some] = self._places_of_some(position[some])
+        return found
+
+    def _places_of_some(self, position: np.ndarray) -> np.ndarray:
+        first = int(position.min())
+        last = int(position.max())
+        start, stop = np.searchsorted(self.position, [first, last + 1]).tolist()
+        between = self.position[start:stop]
+        cells = last + 1 - first
+        if cells <= SPARSE * len(position):
+            table = np.full(cells, -1, dtype=np.int32)
+            table[between - first] = np.arange(start, stop)
+            return table[position - first]
+        place = np.searchsorted(between, position)
+        nearest = np.append(between, -1)[place]
+        return np.where(nearest == position, start + place, -1)
 
     def at(self, rows: np.ndarray) -> Part:
         """Those on the dates at these positions, which increase."""

@@ -141,10 +141,8 @@ class LongColumn:
         Raises:
             DataError: the table has no row for one of these cells.
         """
-        listed = self.listings.position
-        place = np.searchsorted(listed, at)
-        nearest = np.append(listed, -1)[place]
-        unlisted = at[nearest != at]
+        place = self.listings.places(at)
+        unlisted = at[place < 0]
         if len(unlisted):
             refuse_unlisted(unlisted, len(at), self.listings.dates, self.listings.assets)
         values = self.values.copy()

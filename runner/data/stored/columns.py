@@ -299,9 +299,8 @@ class StoredColumn:
                 continue
             listings = self.listings.stretch(first, last)
             wanted = cells[start:stop] - first * N
-            place = np.searchsorted(listings.position, wanted)
-            nearest = np.append(listings.position, -1)[place]
-            unlisted = wanted[nearest != wanted] + first * N
+            place = listings.places(wanted)
+            unlisted = wanted[place < 0] + first * N
             if len(unlisted):
                 refuse_unlisted(unlisted, len(cells), self.listings.dates, self.assets)
             found.append(place + self.listings.pointer[first])

@@ -568,6 +568,16 @@ def test_what_some_assets_lack_is_said_once() -> None:
     assert where == ["features.beta", "features.v", "features.x"]
 
 
+def test_a_text_that_is_a_column_and_computed_of_others_is_refused_by_its_place() -> None:
+    market = market_of(ragged(seed=12), few=True)
+    x0 = market.fields.columns["x0"]
+    market = replace(market, fields=Fields({**market.fields.columns, "x0/x1": x0}))
+    with pytest.raises(DataError) as error:
+        build_panel(market, {"ratio": Expression("x0/x1")}, TARGETS["ahead"])
+    [mistake] = error.value.mistakes
+    assert mistake.startswith("features.ratio: 'x0/x1' is a column of the data, and computed")
+
+
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_a_panel_built_of_long_fields_is_that_built_of_frames(step: Step) -> None:
     made = ragged(seed=11)

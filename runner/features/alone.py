@@ -59,12 +59,17 @@ def of_each_cell(feature: object, market: Market) -> Expression | None:
     """
     if not isinstance(feature, Expression):
         return None
-    calls = [node for node in parts(feature.tree) if isinstance(node, Call)]
+    try:
+        tree = feature.on(market)
+    except DataError:
+        return None  # what is wrong is said when it is evaluated
+    calls = [node for node in parts(tree) if isinstance(node, Call)]
     of_cells = all(function_of(call).of_each_cell for call in calls)
-    are_fields = all_names(feature.tree) <= market.fields.keys() - DERIVED.keys()
+    names = all_names(tree)
+    are_fields = names <= market.fields.keys() - DERIVED.keys()
     if not of_cells or not are_fields:
         return None
-    doubtful = any(any(mistakes_of_name(market, name)) for name in feature.names)
+    doubtful = any(any(mistakes_of_name(market, name)) for name in names)
     return None if doubtful else feature
 
 

@@ -324,6 +324,23 @@ def equal_or_not(about: About, said: Said) -> None:
         said.number("high", values.max())
 
 
+@pattern(
+    "equality",
+    rf"Equality of {text('what')}(?P<together> together)? over {n('units')} "
+    rf"{text('noun', NOUN)} is without a verdict: its errors \({text('errors')}\) "
+    rf"(?:ignore that|have too few lags for) targets over {n('horizon')} rows(?:,|) (?:which )?overlap "
+    rf"\(F\({n('df')}, {n('rest')}\) = {n('f')}, "
+    rf"p (?:= )?{text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
+)
+def equality_without_a_verdict(about: About, said: Said) -> None:
+    [row] = about.table[about.table["term"] == said["what"]].to_dict("records")
+    said.number("units", row["units"])
+    assert said["errors"] == row["errors"]
+    said.number("horizon", about.report.panel.horizon)
+    said.number("f", row["f_stat"])
+    said.p_value("p", row["p_value"])
+
+
 # influence
 
 

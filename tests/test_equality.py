@@ -183,6 +183,24 @@ def test_equal_slopes_are_the_multivariate_test_of_differences() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("cov", "lags", "said"),
+    [
+        ("HC0", None, "is without a verdict: its errors (SUR, HC0 scores summed by date) ignore"),
+        ("HAC", 1, "Newey-West 1 lag) have too few lags for targets over 3 rows, which overlap"),
+        ("HAC", 2, "rejected at 5 %"),
+        ("HAC", None, "rejected at 5 %"),
+    ],
+)
+def test_errors_that_ignore_overlap_give_no_verdict(cov: str, lags: int | None, said: str) -> None:
+    panel = replace(french_panel(FIVE, 240), horizon=3)
+    words = equality(study_of(panel, Regression(cov=cov, cov_lags=lags))).words
+    tests = [sentence for sentence in words if "F(" in sentence]
+    assert len(tests) == len(TERMS) + 1
+    assert all(said in sentence for sentence in tests)
+    assert said == "rejected at 5 %" or not any("rejected" in sentence for sentence in tests)
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_units_of_measurement_do_not_matter(scale: float) -> None:
     panel = french_panel(FIVE, 120)

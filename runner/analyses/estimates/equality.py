@@ -73,7 +73,7 @@ class System:
             return "SUR, equal variances"
         words = f"SUR, {self.kind} scores summed by date"
         if self.lags:
-            words += f", Newey-West {self.lags} lags"
+            words += f", Newey-West {count(self.lags, 'lag')}"
         return words
 
     @property
@@ -111,8 +111,9 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     dates of s_it s_jt') B_j, with s_it the scores x*u of unit i on date t and B the inverse of X'X
     (seemingly unrelated regressions, Zellner 1962, robust to unequal variances). HC2 and HC3 of the
     run divide u by its slack, HAC and driscoll_kraay add Newey-West over dates with their lags;
-    cluster counts as dates. With nonrobust errors it is s_ij (X'X)^-1, s_ij the mean product of
-    residuals, where every asset has the same regressors and rows; else HC3.
+    cluster counts as dates. Where targets over several rows overlap on more rows than there are
+    lags, the sentences give no verdict. With nonrobust errors it is s_ij (X'X)^-1, s_ij the mean
+    product of residuals, where every asset has the same regressors and rows; else HC3.
 
     `wald` is chi-squared with q restrictions, without small-sample factor. The test is Hotelling's
     (1931) of it: F = wald (d - k) / d (v - p + 1) / (v q) with (q, v - p + 1) degrees of freedom, d
@@ -153,7 +154,7 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     noun = "group"
     if study.model.by == "asset":
         noun = "asset"
-    words = _words(table, system, noun)
+    words = _words(table, system, noun, study.panel.horizon)
     return Finding(table, metrics, words)
 
 
@@ -314,12 +315,17 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
     return row | {"df_num": q, "df_den": df, "reason": ""}
 
 
-def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
-    """A sentence per test, the tests without an answer, and the units that are not compared."""
+def _words(table: pd.DataFrame, system: System, noun: str, horizon: int) -> list[str]:
+    """A sentence per test, the tests without an answer, and the units that are not compared.
+
+    Args:
+        horizon: rows that the target looks ahead.
+    """
     number_of_units = len(system.units)
     units = count(number_of_units, noun)
+    doubt = _doubt(system, horizon)
     rows = table.to_dict("records")
-    words = [_sentence(row, units) for row in rows if not row["reason"]]
+    words = [_sentence(row, units, doubt) for row in rows if not row["reason"]]
     has_failed = table["reason"] != ""
     failed = table[has_failed]
     by_reason = failed.groupby("reason", sort=False)
@@ -333,7 +339,18 @@ def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
     return words
 
 
-def _sentence(row: dict[Hashable, Any], units: str) -> str:
+def _doubt(system: System, horizon: int) -> str:
+    """Why the tests support no verdict; empty where they do."""
+    if system.lags >= horizon - 1:
+        return ""
+    errors = f"its errors ({system.errors})"
+    if system.lags:
+        return f"{errors} have too few lags for targets over {horizon} rows, which overlap"
+    return f"{errors} ignore that targets over {horizon} rows overlap"
+
+
+def _sentence(row: dict[Hashable, Any], units: str, doubt: str) -> str:
+    """What came of a test; where there is a doubt about its errors, without a verdict."""
     subject = f"Equality of {row['term']}"
     spread = ""
     if np.isnan(row["smallest"]):
@@ -345,6 +362,8 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
     answer = "not rejected at 5 %, which does not prove it"
     if row["p_value"] < LEVEL:
         answer = "rejected at 5 %"
+    if doubt:
+        answer = f"without a verdict: {doubt}"
     df_num = f"{row['df_num']:.0f}"
     df_den = f"{row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])

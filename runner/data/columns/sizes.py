@@ -123,8 +123,8 @@ def above(column: Column, size: float) -> Iterator[Moves]:
     """The finite numbers that are above a size, some dates at a time, in order of date, asset."""
     for first, stretch in column.stretches():
         values = stretch.values
-        sizes = np.abs(values)
-        at = np.flatnonzero((sizes > size) & np.isfinite(sizes))
+        at = np.flatnonzero((values > size) | (values < -size))
+        at = at[np.isfinite(values.ravel()[at])]
         rows, assets = stretch.places(at)
         yield Moves(rows.astype(np.intp) + first, assets, values.ravel()[at])
 

@@ -23,13 +23,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measuring import Used, measured
+from measuring import Used, least, measured
 
 LAGS = 4
 FIRST, TEST = 240, 12  # months before the first forecast, and between refits
@@ -295,16 +294,6 @@ def gap(answer: Answer, ours: Answer) -> float:
 
 def row(*cells: object) -> None:
     print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
-
-
-def least(turns: int, measure: Callable[[], Used]) -> Used:
-    """The turn that took the least CPU seconds; of those that failed the first, without another."""
-    best = measure()
-    for _ in range(turns - 1):
-        if best.failure:
-            break
-        best = min(best, measure(), key=lambda found: found.cpu)
-    return best
 
 
 def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, turns: int) -> None:

@@ -578,6 +578,21 @@ def test_a_text_that_is_a_column_and_computed_of_others_is_refused_by_its_place(
     assert mistake.startswith("features.ratio: 'x0/x1' is a column of the data, and computed")
 
 
+def test_an_unknown_name_is_told_beside_all_names_of_the_data() -> None:
+    market = market_of(ragged(seed=12), few=True)
+    with pytest.raises(DataError) as error:
+        build_panel(
+            market,
+            {"a": Expression("log(x00)"), "b": Expression("lag(x1, 1) / X2")},
+            TARGETS["ahead"],
+        )
+    assert [line.partition(";")[0] for line in error.value.mistakes] == [
+        "features.a: 'x00' is unknown",
+        "features.b: 'X2' is unknown",
+    ]
+    assert all("x0" in line and "x1" in line and "x2" in line for line in error.value.mistakes)
+
+
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_a_panel_built_of_long_fields_is_that_built_of_frames(step: Step) -> None:
     made = ragged(seed=11)

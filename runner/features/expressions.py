@@ -122,14 +122,7 @@ class Expression:
         """
         import numpy as np
 
-        tree = self.on(market)
-        mistakes: list[str] = []
-        for name in sorted(all_names(tree)):
-            mistakes += mistakes_of_name(market, name)
-        for name in sorted(labels_of(tree)):
-            mistakes += mistakes_of_label(market, name)
-        if mistakes:
-            raise DataError(mistakes)
+        tree = self.checked(market)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
         with np.errstate(all="ignore"):
             evaluation = _Evaluation(tree, partial(read, market), market.grouping.get)
@@ -146,6 +139,22 @@ class Expression:
         with np.errstate(all="ignore"):
             evaluation = _Evaluation(tree, fields.__getitem__, market.grouping.get)
             return np.asarray(evaluation.value(tree))
+
+    def checked(self, market: Market) -> Node:
+        """Its tree on these data, which have all that it names.
+
+        Raises:
+            DataError: they have not, or a name may mean several things.
+        """
+        tree = self.on(market)
+        mistakes: list[str] = []
+        for name in sorted(all_names(tree)):
+            mistakes += mistakes_of_name(market, name)
+        for name in sorted(labels_of(tree)):
+            mistakes += mistakes_of_label(market, name)
+        if mistakes:
+            raise DataError(mistakes)
+        return tree
 
     def on(self, market: Market) -> Node:
         """Its tree on these data: the whole text is a name where they have a column called so.

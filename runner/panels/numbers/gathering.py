@@ -14,8 +14,9 @@ from runner.data.columns.listings import Listings
 from runner.data.columns.long import LongColumn
 from runner.data.market import Market
 from runner.data.reading.parsing import pieces
-from runner.errors import DataError
+from runner.errors import DataError, placed
 from runner.features.alone import field_alone, of_each_cell
+from runner.features.expressions import Expression
 from runner.features.functions import field
 from runner.features.lookback import rows_before
 from runner.panels import memory
@@ -74,8 +75,13 @@ def column_cells(name: str, column: Feature, dates: pd.DatetimeIndex, market: Ma
     Raises:
         DataError: the data cannot give it.
     """
-    where = WEIGHT if name == WEIGHT else f"features.{name}"
+    where = _where(name)
     return aligned(where, evaluate(where, column, market), market, dates)
+
+
+def _where(name: str) -> str:
+    """What a column is called where it is wrong."""
+    return WEIGHT if name == WEIGHT else f"features.{name}"
 
 
 def every_cell(
@@ -296,8 +302,14 @@ class Reading:
                 computes[name] = self._target_cells
                 fields |= fields_of(self.target)
                 continue
+            column = self.asked[name]
+            if isinstance(column, Expression):  # a part of the data would not know all names
+                try:
+                    column.checked(self.market)
+                except DataError as error:
+                    wrong[name] = placed(_where(name), error)
             computes[name] = partial(self._cells, name)
-            fields |= fields_of(self.asked[name])
+            fields |= fields_of(column)
         return in_parts(computes, fields, self.market, wrong) if computes else {}
 
     def _cells(self, name: str, part: Market) -> np.ndarray:

@@ -76,9 +76,9 @@ def of_each_asset(column: object) -> bool:
 
 
 def fields_of(column: object) -> frozenset[str]:
-    """The fields that such a feature or target may read, or be called."""
+    """The fields that such a feature or target may read."""
     if isinstance(column, Expression):
-        return FIELDS | column.names | {column.text.strip()}
+        return FIELDS | column.names
     return FIELDS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Hashable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -309,19 +310,9 @@ def adjusted_r2(about: About, said: Said) -> None:
     rf"p (?:= )?{text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
 )
 def equal_or_not(about: About, said: Said) -> None:
-    [row] = about.table[about.table["term"] == said["what"]].to_dict("records")
-    several = "," in row["term"]
-    said.word("together", " together" if several else None)
-    said.number("units", row["units"])
-    assert noun_of(said["noun"]) == noun_in(units_of(about.report.fit.coefficients))
+    row = tested_equality(about, said)
     assert (said["not"] is None) == (said["unproven"] is None) == (row["p_value"] < 0.05)
-    for name, column in (("df", "df_num"), ("rest", "df_den"), ("f", "f_stat")):
-        said.number(name, row[column])
-    said.p_value("p", row["p_value"])
-    if not several:
-        values = units_of(about.report.fit.coefficients).query("term == @row['term']")["estimate"]
-        said.number("low", values.min())
-        said.number("high", values.max())
+    assert about.report.panel.horizon == 1 or "Newey-West" in row["errors"]
 
 
 @pattern(
@@ -333,12 +324,27 @@ def equal_or_not(about: About, said: Said) -> None:
     rf"p (?:= )?{text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
 )
 def equality_without_a_verdict(about: About, said: Said) -> None:
-    [row] = about.table[about.table["term"] == said["what"]].to_dict("records")
-    said.number("units", row["units"])
+    row = tested_equality(about, said)
     assert said["errors"] == row["errors"]
     said.number("horizon", about.report.panel.horizon)
-    said.number("f", row["f_stat"])
+    assert about.report.panel.horizon > 1
+
+
+def tested_equality(about: About, said: Said) -> dict[Hashable, Any]:
+    """The row of the test that a sentence is on, and its numbers."""
+    [row] = about.table[about.table["term"] == said["what"]].to_dict("records")
+    several = "," in row["term"]
+    said.word("together", " together" if several else None)
+    said.number("units", row["units"])
+    assert noun_of(said["noun"]) == noun_in(units_of(about.report.fit.coefficients))
+    for name, column in (("df", "df_num"), ("rest", "df_den"), ("f", "f_stat")):
+        said.number(name, row[column])
     said.p_value("p", row["p_value"])
+    if not several:
+        values = units_of(about.report.fit.coefficients).query("term == @row['term']")["estimate"]
+        said.number("low", values.min())
+        said.number("high", values.max())
+    return row
 
 
 # influence

@@ -18,9 +18,8 @@ from runner.features.functions import (
     volatility,
     volume_surprise,
 )
-from runner.features.meaning import mistakes_of_name
 from runner.features.operators import DERIVED
-from runner.features.tree import Call, Name, all_names, function_of, parts
+from runner.features.tree import Call, Name, Node, all_names, function_of, parts
 
 OF_EACH_ASSET: tuple[object, ...] = (
     momentum,
@@ -41,13 +40,8 @@ def field_alone(feature: object, market: Market) -> str | None:
         return _known(name, market)
     if not isinstance(feature, Expression):
         return None
-    try:
-        tree = feature.on(market)
-    except DataError:
-        return None  # what is wrong is said when it is evaluated
+    tree = _tree(feature, market)
     if not isinstance(tree, Name) or tree.name in DERIVED:
-        return None
-    if any(mistakes_of_name(market, tree.name)):
         return None
     return _known(tree.name, market)
 
@@ -59,18 +53,21 @@ def of_each_cell(feature: object, market: Market) -> Expression | None:
     """
     if not isinstance(feature, Expression):
         return None
-    try:
-        tree = feature.on(market)
-    except DataError:
-        return None  # what is wrong is said when it is evaluated
+    tree = _tree(feature, market)
+    if tree is None:
+        return None
     calls = [node for node in parts(tree) if isinstance(node, Call)]
     of_cells = all(function_of(call).of_each_cell for call in calls)
-    names = all_names(tree)
-    are_fields = names <= market.fields.keys() - DERIVED.keys()
-    if not of_cells or not are_fields:
+    are_fields = all_names(tree) <= market.fields.keys() - DERIVED.keys()
+    return feature if of_cells and are_fields else None
+
+
+def _tree(expression: Expression, market: Market) -> Node | None:
+    """Its tree on these data; None where it is wrong, which is said when it is evaluated."""
+    try:
+        return expression.checked(market)
+    except DataError:
         return None
-    doubtful = any(any(mistakes_of_name(market, name)) for name in names)
-    return None if doubtful else feature
 
 
 def of_each_asset(feature: object) -> bool:

@@ -20,6 +20,7 @@ from runner.estimators.few_clusters import ENOUGH, few_clusters, for_a_verdict, 
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
+from runner.models.fit import NO_TABLE, Fit
 from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.sinks import page
@@ -320,3 +321,12 @@ def test_the_mean_over_assets_is_hollow_in_the_picture_of_them() -> None:
         marks = [part for part in panel.collections if len(part.get_facecolor())]
         assert len(marks) == 2  # of the assets, and of their mean
         assert marks[1].get_facecolor().tolist() == [[1.0, 1.0, 1.0, 1.0]]
+
+
+def test_errors_of_a_mean_are_named_by_their_own_kind() -> None:
+    of_units = "classical (equal variances, independent rows), t(n-k)"
+    fit = Fit(NO_TABLE, NO_TABLE, NO_TABLE, params=np.empty((0, 1)), errors=of_units)
+    assert fit.kind_of_errors_of_mean == fit.kind_of_errors == "classical"
+    over_dates = replace(fit, errors=f"{of_units}; of the mean: Newey-West over dates, 4 lags")
+    assert over_dates.kind_of_errors == "classical"
+    assert over_dates.kind_of_errors_of_mean == "Newey-West over dates"

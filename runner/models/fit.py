@@ -88,6 +88,12 @@ class Fit:
         """The covariance by its name alone, such as Driscoll-Kraay."""
         return re.split("[,(;]", self.errors)[0].strip()
 
+    @property
+    def kind_of_errors_of_mean(self) -> str:
+        """The same of the mean over units, such as Newey-West over dates."""
+        of_mean = self.errors.rpartition("of the mean: ")[2]
+        return re.split("[,(;]", of_mean)[0].strip()
+
 
 NO_TABLE = pd.DataFrame()  # of a fit that only forecasts
 

@@ -77,12 +77,14 @@ def t_stats(report: Report) -> Any:
         level = f" at {percent:.3g} %"
     first_unit = first_value(central, "unit")
     whose = unit_name(first_unit)
+    errors = report.fit.kind_of_errors
     means = central["scope"] == "mean"
     if means.any():
+        errors = report.fit.kind_of_errors_of_mean
         units_text = count(units, noun)
         whose = f"of the mean over {units_text}"
     note = f"{whose}; dashed: critical value {critical:.2f}{level}"
-    note += f"; standard errors: {report.fit.kind_of_errors}"
+    note += f"; standard errors: {errors}"
     t = central["t_stat"]
     size_of_t = t.abs()
     judged = for_a_verdict(central, report.fit.quality)

@@ -71,8 +71,10 @@ def in_files(panel: Panel, folder: Path) -> Panel:
         path = folder / f"{first}.rows"
         write_rows(path, part.listings.column, part.valid, numbers)
         files.append(RowFile(path, first, part.starts, part.usable_by_date()))
-    whole = of_files.whole(files, layout, panel.dates, cells.listings.assets)
-    return replace(panel, cells=whole)
+    T, _ = cells.shape
+    every = tuple(range(cells.features))
+    stored = Stored(tuple(files), layout, panel.dates, cells.listings.assets, 0, T, every)
+    return replace(panel, cells=stored)
 
 
 STREAMED = [

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.pools import AnyPool
+from runner.estimators.pools import AnyPool, RaggedPool
 from runner.estimators.standard_errors import Estimated
 from runner.numerics.covariance import long_run, refuse_full_leverage
 from runner.numerics.least_squares import NotEstimable
@@ -51,6 +51,10 @@ def sums(pool: AnyPool, groups: np.ndarray | None = None) -> Sums:
 
 def _sums(pool: AnyPool, rows: slice, groups: np.ndarray | None) -> Sums:
     """The sums of the scores over these dates, by date, by asset, and of their products."""
+    if groups is None and isinstance(pool, RaggedPool) and pool.is_compiled:
+        of_dates, sums_of_scores = pool.scores(rows)
+        products = sums_of_scores.products
+        return Sums(of_dates, sums_of_scores.by_asset, products, products)
     _, N = pool.shape
     k = len(pool.b)
     length = rows.stop - rows.start

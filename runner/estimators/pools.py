@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runner.numerics.compiled.rows import Scores
+from runner.numerics.compiled.rule import wanted
 from runner.panels.numbers.cells import Cells, Cube, Ragged, Stored
 
 IN_CACHE = 8_192  # cells of one regressor at a time, which stay in the cache
@@ -224,6 +226,21 @@ class RaggedPool(NamedTuple):
                 held = slice(starts[first], starts[last])
                 if part.valid[held].any():
                     yield self._block(slice(start + first, start + last), part, first, held)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled code adds up its scores: those of many rows, without dummies."""
+        return self.member.shape[1] == 0 and wanted(self.cells.rows)
+
+    def scores(self, rows: slice) -> tuple[np.ndarray, Scores]:
+        """Sums (T, k) of the scores of each of these dates, and those of assets and products."""
+        scores = Scores(self.b, self.shape[1])
+        by_date = np.zeros((rows.stop - rows.start, len(self.b)))
+        for start, part in self.cells.stretches(rows):
+            first = start - rows.start
+            of_part = scores.add(part.dated(self.columns), part.listings.column)
+            by_date[first : first + len(of_part)] = of_part
+        return by_date, scores
 
     def _block(self, dates: slice, part: Ragged, first: int, held: slice) -> Block:
         """These rows of a part, whose `first` date is that of the block."""

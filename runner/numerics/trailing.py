@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 
 from runner.numerics import windows
-from runner.numerics.variation import FLAT, of_quotients, rounding_alone, steadied
+from runner.numerics.variation import (
+    FLAT,
+    largest_rounding,
+    of_quotients,
+    rounding_alone,
+    steadied,
+)
 
 CELLS = 16384  # at a time, which with what is made of them stay in the cache
 
@@ -75,10 +81,10 @@ def sums(cells: np.ndarray, window: int) -> np.ndarray:
 
 def _known(cells: np.ndarray) -> np.ndarray:
     """The cells with what is infinite missing."""
-    known = np.isfinite(cells)
-    if known.all():
+    infinite = np.isinf(cells)
+    if not infinite.any():
         return cells
-    return np.where(known, cells, np.nan)
+    return np.where(infinite, np.nan, cells)
 
 
 def means(cells: np.ndarray, window: int) -> np.ndarray:
@@ -160,6 +166,9 @@ def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np
         return np.asarray(in_window == window)
 
     size = cells[: len(variance)]
+    least = np.fmin.reduce(variance, axis=None, initial=np.inf)
+    if np.sqrt(least) > largest_rounding(size, FLAT):
+        return variance
     deviation = np.sqrt(variance)
     flat = rounding_alone(deviation, size, FLAT, quotients)
     if not flat.any():

@@ -68,6 +68,16 @@ def rounding_alone(
     return np.asarray(known | rounding)
 
 
+def largest_rounding(size: np.ndarray, relative: float) -> float:
+    """Spread above which no value of these sizes has a spread that is rounding alone.
+
+    Args:
+        size, relative: as of `rounding_alone`.
+    """
+    largest = 1.0 + np.fmax.reduce(np.abs(size), axis=None, initial=0.0)
+    return float(max(relative, ROUNDING) * largest)
+
+
 def flat(
     values: np.ndarray, axis: int = 0, relative: float = FLAT, returns: bool = False
 ) -> np.ndarray:
@@ -182,7 +192,8 @@ def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
     return float(values.mean() / deviation)
 
 
-Parts = Iterable[tuple[np.ndarray, np.ndarray]]  # of values and of their columns
+# of values, of their columns, and of which are in use
+Parts = Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 FEW = 10  # distinct values below which a column is odd
 ENOUGH = 30  # rows from which on it is looked at
@@ -213,23 +224,24 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
 
 
 def few_values_of(parts: Callable[[], Parts], columns: int) -> dict[int, int]:
-    """The same of values in use that come in parts, each value (n,) with its column (n,).
+    """The same of values that come in parts, each value (n,) with its column (n,).
 
     Args:
-        parts: gives them from the first one on; called again where a column may have few.
+        parts: gives them from the first one on, and which (n,) are in use; called again where a
+            column may have few.
         columns: how many there are.
     """
     early = FirstValues(columns)
-    for values, column in parts():
-        early.add(values, column)
+    for values, column, use in parts():
+        early.add(values, column, use)
     candidate = np.zeros(columns, dtype=bool)
     candidate[early.few()] = True
     if not candidate.any():
         return {}
     some_values = []
     some_columns = []
-    for values, column in parts():
-        chosen = candidate[column]
+    for values, column, use in parts():
+        chosen = candidate[column] & use
         some_values.append(values[chosen])
         some_columns.append(column[chosen])
     column = np.concatenate(some_columns)
@@ -250,31 +262,38 @@ class FirstValues:
 
     Attributes:
         rows: (columns,) values that came, no longer counted where the first ones are there.
+        lacking: (columns,) whether some of the first ones are still to come.
     """
 
     def __init__(self, columns: int) -> None:
         self.rows = np.zeros(columns, dtype=np.intp)
+        self.lacking = np.ones(columns, dtype=bool)
         self.cells = np.full((2 * ENOUGH, columns), np.nan)
 
-    def add(self, values: np.ndarray, column: np.ndarray) -> None:
-        """The next values (n,), each of a column (n,)."""
+    def add(self, values: np.ndarray, column: np.ndarray, use: np.ndarray) -> None:
+        """The next values (n,), each of a column (n,), and whether it is in use (n,)."""
         for start in range(0, len(values), VALUES):
-            stop = start + VALUES
-            self._add_some(values[start:stop], column[start:stop])
+            part = slice(start, start + VALUES)
+            self._add_some(values[part], column[part], use[part])
 
-    def _add_some(self, values: np.ndarray, column: np.ndarray) -> None:
+    def _add_some(self, values: np.ndarray, column: np.ndarray, use: np.ndarray) -> None:
         """The same of few values, which bounds the memory that it takes."""
-        lacking = np.flatnonzero(self.rows[column] < len(self.cells))
-        of_column = column[lacking]
+        wanted = self.lacking.take(column)
+        wanted &= use
+        place = np.flatnonzero(wanted)
+        if not len(place):
+            return
+        of_column = column[place]
         order = np.argsort(of_column, kind="stable")
-        lacking = lacking[order]
+        place = place[order]
         of_column = of_column[order]
         count = np.bincount(of_column, minlength=len(self.rows))
         first = np.cumsum(count) - count
         rank = self.rows[of_column] + np.arange(len(of_column)) - first[of_column]
         early = rank < len(self.cells)
-        self.cells[rank[early], of_column[early]] = values[lacking[early]]
+        self.cells[rank[early], of_column[early]] = values[place[early]]
         self.rows += count
+        self.lacking = self.rows < len(self.cells)
 
     def few(self) -> np.ndarray:
         """Columns with enough rows and few distinct values among these."""

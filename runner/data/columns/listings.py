@@ -14,7 +14,8 @@ import pandas as pd
 from runner.data.columns.order import in_order
 from runner.errors import DataError
 
-NUMBERS = 1 << 16  # that are digested, or looked up, at a time
+NUMBERS = 1 << 16  # that are digested, looked up or counted at a time
+EVERY = slice(None)
 SPARSE = 64  # cells for each that is looked up, above which a search is sooner than a table
 
 
@@ -59,10 +60,24 @@ class Listings:
         return in_order(self.column, len(self.assets)).astype(np.int32)
 
     @cached_property
+    def starts(self) -> np.ndarray:
+        """(T + 1,) position of the first cell of each date, and the number of cells."""
+        dates = np.arange(len(self.dates) + 1, dtype=self.row.dtype)  # another type: rows copied
+        return np.searchsorted(self.row, dates)
+
+    def rows_of_assets(self, own: slice = EVERY) -> np.ndarray:
+        """How many of the listings at these positions each asset (N,) has."""
+        start, stop, _ = own.indices(len(self.column))
+        rows = np.zeros(len(self.assets), dtype=np.intp)
+        for first in range(start, stop, NUMBERS):
+            some = self.column[first : min(first + NUMBERS, stop)]
+            rows += np.bincount(some, minlength=len(rows))
+        return rows
+
+    @cached_property
     def starts_of_assets(self) -> np.ndarray:
         """(N + 1,) place in `by_asset` of the first cell of each asset, and the number of cells."""
-        cells = np.bincount(self.column, minlength=len(self.assets))
-        return np.append(0, np.cumsum(cells))
+        return np.append(0, np.cumsum(self.rows_of_assets()))
 
     def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
         """The values (n,) in their cells (T, N), `absent` in all others."""
@@ -131,7 +146,7 @@ class Listings:
             first, last = self.starts_of_assets[[assets[0], assets[-1] + 1]]
             kept = np.sort(self.by_asset[first:last])
         else:
-            column = new_column[self.column]
+            column = new_column.take(self.column)
             is_kept = column >= 0
             if increase and is_kept.all():
                 listings = Listings(self.dates, self.assets[assets], self.row, column)
@@ -140,7 +155,7 @@ class Listings:
         if not increase:
             order = np.lexsort((new_column[self.column[kept]], self.row[kept]))
             kept = kept[order]
-        column = new_column[self.column[kept]]
+        column = new_column.take(self.column[kept])
         listings = Listings(self.dates, self.assets[assets], self.row[kept], column)
         return Part(listings, kept)
 

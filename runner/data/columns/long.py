@@ -83,8 +83,7 @@ class LongColumn:
     def rows_of_assets(self, dates: slice) -> np.ndarray:
         """How many rows of the table each asset (N,) has on these dates."""
         first, last, _ = dates.indices(len(self.listings.dates))
-        own = self.listings.between(first, last)
-        return np.bincount(self.listings.column[own], minlength=len(self.assets))
+        return self.listings.rows_of_assets(self.listings.between(first, last))
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""

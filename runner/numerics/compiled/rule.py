@@ -11,7 +11,7 @@ from os import environ
 from typing import Any
 
 MANY = 2**21  # cells of a panel whose moments are summed
-MANY_IN_WINDOWS = 2**24  # cells whose windows are summed, in all of a process
+MANY_IN_WINDOWS = 2**24  # cells that windows or other loops go over, in all of a process
 JIT_IS_ON = ("", "0")  # of the environment variable NUMBA_DISABLE_JIT
 
 
@@ -24,9 +24,9 @@ def wanted(cells: int) -> bool:
 
 
 class Windows:
-    """Counts the cells whose windows were summed in this process.
+    """Counts the cells that windows and other loops went over in this process.
 
-    The first `MANY_IN_WINDOWS` are summed by numpy, the others by compiled code, to the same bits:
+    The first `MANY_IN_WINDOWS` are left to numpy, the others to compiled code, to the same bits:
     for so many numpy takes as much longer as it takes to load the compiler.
     """
 

@@ -44,7 +44,7 @@ from runner.panels.blocks.making import (
 from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
 from runner.panels.numbers.gathering import EVERY
 from runner.panels.numbers.rowfiles import RowFile
-from runner.panels.numbers.stored import whole
+from runner.panels.numbers.stored import Stored
 from runner.panels.numbers.usable import WEIGHT
 from runner.panels.panel import Panel
 from runner.progress import counted
@@ -89,7 +89,8 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
         )
     _stop_at_losses(market, recipe, made)
     unit = target_of(market.at(np.arange(min(len(dates), FEW))), recipe).unit
-    cells = whole(files, recipe.layout, dates, market.fields.assets)
+    every = tuple(range(recipe.layout.features))
+    cells = Stored(tuple(files), recipe.layout, dates, market.fields.assets, 0, len(dates), every)
     by_steps = _summed(line for of_block in made for line in of_block.by_steps)
     reasons: Counter[str] = Counter()
     for of_block in made:

@@ -19,6 +19,7 @@ from runner.features.alone import field_alone, of_each_cell
 from runner.features.expressions import Expression
 from runner.features.functions import field
 from runner.features.lookback import rows_before
+from runner.numerics.compiled.rule import DONE
 from runner.panels import memory
 from runner.panels.evaluated import Checked, aligned, checked, evaluate
 from runner.panels.numbers.cells import Cube, InMemory, Ragged
@@ -413,11 +414,20 @@ class Writer:
         if isinstance(column, OfDates):
             into[:] = column.values[self.listings.row]
         elif isinstance(column, Wide):
-            position = self.listings.position_by_asset
-            column.by_asset.ravel().take(position, out=into, mode="clip")  # without a copy
+            self._write_wide(column.by_asset, into)
         else:
             into[:] = np.nan
             into[self._places(column.position)] = column.values
+
+    def _write_wide(self, by_asset: np.ndarray, into: np.ndarray) -> None:
+        """Write numbers (N, T) of every cell into an array (n,)."""
+        if DONE.wanted(len(into)):
+            from runner.numerics.compiled import cells  # numba, where it is used
+
+            cells.turned(by_asset, self.listings.starts, self.listings.column, into)
+            return
+        position = self.listings.position_by_asset
+        by_asset.ravel().take(position, out=into, mode="clip")  # without a copy
 
     def column(self, column: Column) -> np.ndarray:
         """A column (n,) of the rows; NaN where it has no value."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner.data.columns.listings import Listings
+from runner.numerics.compiled.rows import DatedRows, moments_of_dates
 from runner.numerics.moments import evenly, halves, of_block
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
@@ -29,6 +31,7 @@ from runner.panels.numbers.selections import (
     selected,
 )
 
+EVERY = slice(None)
 BLOCK = 64  # dates of which moments of assets are summed at a time
 FEW = 8  # rows of a date whose mean is the point that its moments are about
 SAMPLE = 2000  # rows of all dates whose mean is that of all
@@ -129,16 +132,15 @@ class Ragged:
         """Those of a mask (T, N) that are held here, in the shape of `y`."""
         return np.asarray(mask[self.listings.row, self.listings.column])
 
-    @cached_property
+    @property
     def starts(self) -> np.ndarray:
         """(T + 1,) position of the first row of each date, and the number of rows."""
-        row = self.listings.row
-        dates = np.arange(self.shape[0] + 1, dtype=row.dtype)  # of another type, rows are copied
-        return np.searchsorted(row, dates)
+        return self.listings.starts
 
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
-        return np.bincount(self.listings.row[self.valid], minlength=self.shape[0])
+        dates = (self.valid[first:last] for first, last in pairwise(self.starts.tolist()))
+        return np.fromiter(map(np.count_nonzero, dates), dtype=np.intp)
 
     def at(self, rows: np.ndarray) -> Ragged:
         """Those of the dates at these positions; dates that follow each other are not copied."""
@@ -201,8 +203,7 @@ class Ragged:
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
-        used = (self.y[self.valid], self.listings.column[self.valid])
-        return few_values_of(lambda: [used], self.shape[1])
+        return few_values_of(lambda: [(self.y, self.listings.column, self.valid)], self.shape[1])
 
     def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Dates and assets (n,) of the usable cells, and what they are scored by."""
@@ -255,11 +256,10 @@ class Ragged:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
         T, N = self.shape
         for first in range(0, T, dates):
-            last = min(first + dates, T)
-            rows = slice(self.starts[first], self.starts[last])
-            usable = np.zeros((last - first, N), dtype=bool)
-            row = self.listings.row[rows] - first
-            usable[row, self.listings.column[rows]] = self.valid[rows]
+            usable = np.zeros((min(dates, T - first), N), dtype=bool)
+            for t, of_date in enumerate(usable, first):
+                rows = slice(self.starts[t], self.starts[t + 1])
+                of_date[self.listings.column[rows].astype(np.intp)] = self.valid[rows]
             yield usable
 
     def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,7 +343,7 @@ class Ragged:
     ) -> np.ndarray:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         if by_date:
-            of_dates = partial(self.moments_of_dates, columns, point)
+            of_dates = partial(self.moments_of_dates, columns, point, max(self.rows, whole))
             return np.concatenate(halves(self.shape[0], of_dates, 2, np.diff(self.starts)))
         P = len(columns) + 2
         M = np.zeros((self.shape[1], P, P))
@@ -364,39 +364,18 @@ class Ragged:
             rows = slice(self.starts[dates.start], self.starts[dates.stop])
             self._add_moments_of_assets(M, columns, point, rows, cells)
 
-    # columns too large for products are not sound, and go to the rows
-    @np.errstate(over="ignore", invalid="ignore")
     def moments_of_dates(
-        self, columns: Sequence[int], point: np.ndarray, dates: slice
+        self, columns: Sequence[int], point: np.ndarray, cells: int, dates: slice
     ) -> np.ndarray:
-        """Moments (dates, P, P) of these dates, each the product of its rows."""
-        features = self.columns(columns).T
-        P = len(features) + 2
-        M = np.zeros((dates.stop - dates.start, P, P))
-        most = int(np.diff(self.starts[dates.start : dates.stop + 1]).max(initial=0))
-        buffer = np.empty((P - 1) * most)
-        for m, t in zip(M, range(dates.start, dates.stop), strict=True):
-            rows = slice(self.starts[t], self.starts[t + 1])
-            used = np.flatnonzero(self.valid[rows])
-            # a column of the regression is a line here, as its numbers lie together in memory
-            z = buffer[: (P - 1) * len(used)].reshape(P - 1, len(used))
-            if len(used) == rows.stop - rows.start:
-                z[:-1] = features[:, rows]
-                z[-1] = self.y[rows]
-            else:
-                np.take(features[:, rows], used, axis=1, out=z[:-1], mode="clip")
-                np.take(self.y[rows], used, out=z[-1], mode="clip")
-            z -= point[t if len(point) > 1 else 0].T
-            m[0, 0] = len(used)
-            weighted = z
-            if self.weights is not None:
-                w = self.weights[rows][used]
-                weighted = z * w
-                m[0, 0] = w.sum()
-            m[0, 1:] = weighted.sum(axis=1)
-            m[1:, 1:] = z @ weighted.T
-        M[:, 1:, 0] = M[:, 0, 1:]
-        return M
+        """Moments (dates, P, P) of these dates, of a panel of so many cells."""
+        own = point if len(point) == 1 else point[dates]
+        return moments_of_dates(self.dated(columns, dates), own, cells)
+
+    def dated(self, columns: Sequence[int], dates: slice = EVERY) -> DatedRows:
+        """The rows of these dates, with these features."""
+        first, last, _ = dates.indices(self.shape[0])
+        starts = self.starts[first : last + 1]
+        return DatedRows(starts, self.valid, self.columns(columns).T, self.y, self.weights)
 
     def _add_moments_of_assets(
         self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, rows: slice, cells: int

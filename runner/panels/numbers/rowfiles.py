@@ -96,14 +96,22 @@ class Stretch:
 class RowReader:
     """Reads stretches of dates of files with one layout, into one buffer."""
 
-    def __init__(self, files: Sequence[RowFile], layout: Layout, features: Sequence[int]) -> None:
+    def __init__(
+        self,
+        files: Sequence[RowFile],
+        layout: Layout,
+        features: Sequence[int],
+        numbers: bool = True,
+    ) -> None:
         """Args:
         features: positions of the features that are read, in this order.
+        numbers: whether target, weight and features are read; else they are not set.
         """
         self.files = files
         self.firsts = [file.first for file in files]
         self.layout = layout
         self.features = features
+        self.reads_numbers = numbers
         self.numbers = np.empty(0)
         self.asset = np.empty(0, dtype=np.int32)
         self.usable = np.empty(0, dtype=bool)
@@ -170,6 +178,8 @@ class RowReader:
                 _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
             else:
                 _read_flags(file.flags, own.start, usable)
+            if not self.reads_numbers:
+                return
             start_of_numbers = (ASSET_BYTES + USABLE_BYTES) * n
             before_features = self.layout.numbers - self.layout.features
             chosen = [*range(before_features), *(before_features + k for k in self.features)]

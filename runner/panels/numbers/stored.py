@@ -178,8 +178,17 @@ class Stored:
             rows: positions of the dates; all of them where None.
             dates: how many are read at a time is a multiple of this.
         """
+        return self._stretches(self._reader(), rows, dates)
+
+    def _flags(self, rows: slice | None = None, dates: int = 1) -> Iterator[tuple[int, Ragged]]:
+        """The same of which cells are listed and usable alone: their numbers are not set."""
+        reader = RowReader(self.files, self.layout, (), numbers=False)
+        return self.of_features(())._stretches(reader, rows, dates)
+
+    def _stretches(
+        self, reader: RowReader, rows: slice | None, dates: int
+    ) -> Iterator[tuple[int, Ragged]]:
         rows = rows or slice(0, self.shape[0])
-        reader = self._reader()
         length = self._dates_at_a_time(dates)
         # of no date, an empty part
         for first in range(rows.start, max(rows.stop, rows.start + 1), length):
@@ -284,11 +293,11 @@ class Stored:
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
 
-        def used() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        def parts() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
             for _, part in self.of_features(()).stretches():
-                yield part.y[part.valid], part.listings.column[part.valid]
+                yield part.y, part.listings.column, part.valid
 
-        return few_values_of(used, self.shape[1])
+        return few_values_of(parts, self.shape[1])
 
     def used_on(self, dates: np.ndarray) -> Stored:
         """The same with cells usable on these dates (T,) alone."""
@@ -320,10 +329,10 @@ class Stored:
         """A point amid these features and the target, as of `Ragged`."""
         total = int(self.usable_by_date().sum())
         some = evenly(total, SAMPLE)  # of the usable cells of all dates
-        of_all = centre(*self.of_features(columns).usable_rows(some))
+        of_features = self.of_features(columns)
+        of_all = centre(*of_features.usable_rows(some))
         if per is None:
             return of_all
-        of_features = self.of_features(columns)
         if per == "asset":
             return means_of_assets(of_features.stretches(), of_all, self.shape[1])
         every = list(range(len(columns)))
@@ -332,7 +341,7 @@ class Stored:
 
     def usable_blocks(self, dates: int) -> Iterator[np.ndarray]:
         """Whether each cell is usable, so many dates after the other: (dates, N)."""
-        for _, part in self.of_features(()).stretches(dates=dates):
+        for _, part in self._flags(dates=dates):
             yield from part.usable_blocks(dates)
 
     def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -357,6 +366,7 @@ class Stored:
         """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
         every = list(range(len(columns)))
         cells = self.of_features(columns)
+        most = max(self.rows, whole)
         if by_date:
 
             def of_dates(rows: slice) -> np.ndarray:
@@ -364,14 +374,13 @@ class Stored:
                 for first, part in cells.stretches(rows):
                     T = part.shape[0]
                     own = point if len(point) == 1 else point[first : first + T]
-                    parts.append(part.moments_of_dates(every, own, slice(0, T)))
+                    parts.append(part.moments_of_dates(every, own, most, slice(0, T)))
                 return np.concatenate(parts)
 
             return np.concatenate(halves(self.shape[0], of_dates, 2, self.cells_by_date))
         N = self.shape[1]
         P = len(columns) + 2
         M = np.zeros((N, P, P))
-        most = max(self.rows, whole)
         for _, part in cells.stretches(dates=BLOCK):
             part.add_moments_of_assets(M, every, point, most)
         return M
@@ -400,10 +409,9 @@ class Stored:
 
     def _by_asset(self, count: Callable[[Ragged], np.ndarray]) -> np.ndarray:
         """Counts (N,) of the cells of each asset."""
-        cells = self.of_features(())
 
         def of_dates(rows: slice) -> np.ndarray:
-            return np.sum([count(part) for _, part in cells.stretches(rows)], axis=0)
+            return np.sum([count(part) for _, part in self._flags(rows)], axis=0)
 
         return np.sum(halves(self.shape[0], of_dates, 2, self.cells_by_date), axis=0)
 
@@ -439,11 +447,3 @@ class Stored:
         """(T,) listed cells of each date."""
         of_files = np.concatenate([np.diff(file.starts) for file in self.files])
         return of_files[self.start : self.stop]
-
-
-def whole(
-    files: Sequence[RowFile], layout: Layout, dates: pd.DatetimeIndex, assets: pd.Index
-) -> Stored:
-    """All numbers of these files."""
-    every = tuple(range(layout.features))
-    return Stored(tuple(files), layout, dates, assets, 0, len(dates), every)

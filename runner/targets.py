@@ -110,8 +110,8 @@ def forward_return(
         partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
     returns = market.sample(frequency, partial).returns(horizon)
-    ahead = _excess(returns, market, risk_free, horizon, frequency, partial).shift(-horizon)
-    return Target(ahead, horizon, _of_returns(risk_free, "decimals"))
+    excess = _excess(returns, market, risk_free, horizon, frequency, partial)
+    return Target(_ahead(excess, horizon), horizon, _of_returns(risk_free, "decimals"))
 
 
 def forward_volatility(
@@ -128,7 +128,7 @@ def forward_volatility(
     from runner.features.functions import realised_volatility
 
     past = realised_volatility(market, window=horizon, rows_per_year=rows_per_year)
-    return Target(past.shift(-horizon), horizon, VOLATILITY)
+    return Target(_ahead(past, horizon), horizon, VOLATILITY)
 
 
 def up(
@@ -147,7 +147,8 @@ def up(
         frequency: week or month: rows are these; None: rows are those of the data.
         partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
-    ahead = market.sample(frequency, partial).returns(horizon).shift(-horizon)
+    past = market.sample(frequency, partial).returns(horizon)
+    ahead = _ahead(past, horizon)
     rises = (ahead > 0.0).astype(float).where(ahead.notna())
     return Target(rises, horizon, UP)
 
@@ -177,6 +178,19 @@ def _of_returns(risk_free: str | None, scale: str) -> Unit:
     """The unit of returns, in excess of a risk-free rate where one is named."""
     noun = "return" if risk_free is None else "excess return"
     return Unit(noun, scale, "return")
+
+
+def _ahead(past: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Values (T, N) of so many rows later, as `shift` gives them, by one copy; NaN at the end."""
+    import numpy as np
+    import pandas as pd
+
+    values = past.to_numpy(dtype=float)
+    kept = max(len(values) - rows, 0)
+    ahead = np.empty_like(values)
+    ahead[:kept] = values[rows:]
+    ahead[kept:] = np.nan
+    return pd.DataFrame(ahead, past.index, past.columns, copy=False)
 
 
 def _excess(

@@ -103,7 +103,7 @@ class StoredListings:
         start = 0
         done = 0
         for part in self.column.parts():
-            of_part = new_column[part]
+            of_part = new_column.take(part)
             wanted = np.flatnonzero(of_part >= 0)
             stop = done + len(wanted)
             kept[done:stop] = wanted + start

@@ -156,7 +156,7 @@ def sample(
     if len(drawn) < len(alive):
         chosen = np.sort(_with_companions(market, rows, alive, drawn, rng))
     if len(chosen) < len(market.assets):
-        market = market.of([market.assets[i] for i in chosen])
+        market = market.of_positions(chosen)
     return market.at(rows) if len(rows) < T else market
 
 

@@ -203,7 +203,7 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
         return
     rows = slice(middle, min(middle + FEW, len(market.dates)))
     longer = Reach(2 * reach.before + FEW, reach.after)
-    part = part_of(market, longer, rows)
+    part, _ = part_of(market, longer, rows)
     from_earlier = part.of_positions(evenly(len(part.assets), SOME))
     earlier_dates = min(middle, longer.before) - min(middle, reach.before)
     from_said = from_earlier.at(np.arange(earlier_dates, len(part.dates)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.data.columns.long import LongColumn
 from runner.data.market import Market
+from runner.data.reading.parsing import pieces
 from runner.panels.blocks.recipe import Reach, Recipe
 
 NUMBERS = 2**25  # of the rows of a block
@@ -84,6 +85,8 @@ def _chunks(market: Market) -> Chunks:
         # dates of another type than the rows would copy all of these
         edges = np.searchsorted(part.row, first_dates.astype(part.row.dtype)).tolist()
         for chunk, (start, stop) in zip(of_part, pairwise(edges), strict=True):
-            alive[chunk, part.column[start:stop]] = True
+            for some in pieces(stop - start):
+                listed = part.column[start:stop][some]
+                alive[chunk][listed.astype(np.intp)] = True
             rows[chunk] += stop - start
     return Chunks(alive, rows)

@@ -57,22 +57,21 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     there = made_before(folder, block, recipe.layout)
     if there is not None:
         return there
-    part = part_of(market, reach, block)
+    part, assets = part_of(market, reach, block)
     before = min(block.start, reach.before)
     panel = panel_of(part, recipe, slice(before, before + block.stop - block.start))
     cells = panel.cells
     if not isinstance(cells, Ragged):
         cells = _listed(panel)
-    own = np.arange(len(market.assets))[market.fields.assets.get_indexer(part.fields.assets)]
     numbers = [cells.y]
     if recipe.layout.weighted:
         numbers.append(np.asarray(cells.weights))
     if recipe.layout.raw:
         numbers.append(cells.y if cells.raw is None else cells.raw)
     numbers += list(cells.X.T)
-    made = _made(panel, cells, absent=len(market.assets) - len(part.assets))
+    made = _made(panel, cells, absent=len(market.assets) - len(assets))
     try:
-        write_rows(rows_path(folder, block), own[cells.listings.column], cells.valid, numbers)
+        write_rows(rows_path(folder, block), assets[cells.listings.column], cells.valid, numbers)
         with written_whole(account_path(folder, block)) as file:
             file.write(json.dumps(made._asdict()).encode())
     except OSError as error:
@@ -103,18 +102,21 @@ def unwritable(folder: Path, error: OSError) -> DataError:
     return DataError(f"panel: {str(folder)!r} cannot be written: {one_line(error)}; {ELSEWHERE}")
 
 
-def part_of(market: Market, reach: Reach, block: slice) -> Market:
-    """The data that a block is made of: its dates, those before and after, the assets on them."""
+def part_of(market: Market, reach: Reach, block: slice) -> tuple[Market, np.ndarray]:
+    """The data that a block is made of: its dates, those before and after, the assets on them.
+
+    With the positions of these assets among those of the market, increasing.
+    """
     first = max(block.start - reach.before, 0)
     last = min(block.stop + reach.after, len(market.dates))
     part = market.at(np.arange(first, last))
     alive = np.flatnonzero(part.fields.rows_of_assets())
     if len(alive) < FEWEST:
         alive = np.union1d(alive, np.arange(min(FEWEST, len(part.assets))))
-    part = part.of([part.assets[i] for i in alive])
+    part = part.of_positions(alive)
     blanked = [_within(cause, market, slice(first, last), alive) for cause in market.blanked]
     there = tuple(cause for cause in blanked if len(cause.at))
-    return replace(part, fields=part.fields.kept(), blanked=there)
+    return replace(part, fields=part.fields.kept(), blanked=there), alive
 
 
 def panel_of(part: Market, recipe: Recipe, own: slice) -> Panel:

@@ -122,6 +122,21 @@ def test_few_clusters_are_told_on_page_terminal_and_in_the_text_of_mlflow(
     assert caution in reading(report)
 
 
+def test_the_wald_tests_of_such_errors_are_without_a_verdict_on_the_page(tmp_path: Path) -> None:
+    words = ["data.assets=[S1V1,S1V5,S5V5]", "data.start=2010-01-01", "validation=none"]
+    for more, caption in (
+        (
+            ["model.by=null"],
+            "Wald tests, without a verdict: classical standard errors treat the assets of a date",
+        ),
+        (["model=pooled"], "Wald tests, without a verdict: 3 assets are too few for a test"),
+        (["model.by=asset", "model.cov=HAC"], "Wald tests<"),
+    ):
+        asked = [*words, *more, "model.hypotheses=[MktRF = 1]"]
+        page.write(run(Composer().job(asked).experiment), tmp_path, [])
+        assert caption in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_nothing_is_called_significant_on_few_clusters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,6 +103,15 @@ def without_verdict(quality: pd.DataFrame) -> str:
     return few.without_verdict if few else ""
 
 
+def withheld(quality: pd.DataFrame) -> str:
+    """In which regressions verdicts of tests are withheld, and why; empty where in none."""
+    few = few_clusters(quality)
+    if few is None or doubt_of(quality) or few.units == len(quality):
+        return without_verdict(quality)
+    regressions = f"{few.units} of {count(len(quality), 'regression')}"
+    return f"in {regressions} {few.without_verdict}"
+
+
 def note_without_verdict(quality: pd.DataFrame) -> str:
     """The same of a picture none of whose p-values deserves one."""
     doubt = doubt_of(quality)

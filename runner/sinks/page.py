@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from runner.data.calendar import span
-from runner.estimators.few_clusters import doubt_of, few_clusters, for_a_verdict
+from runner.estimators.few_clusters import doubt_of, few_clusters, for_a_verdict, withheld
 from runner.experiment.reading import sections
 from runner.experiment.wording import calendar_text, target_text
 from runner.record.processor import processor
@@ -109,7 +109,9 @@ def _parts(
     tests = joined(own["residuals"], *_diagnostics(report), own["correlations"])
     in_sample = framed(report.fit.quality, "Fit in sample", "quality.csv")
     fit = joined(own["actual_fitted"], in_sample)
-    wald = framed(hypotheses, "Wald tests", "hypotheses.csv")
+    why = withheld(report.fit.quality)
+    caption = f"Wald tests, {why}" if why else "Wald tests"
+    wald = framed(hypotheses, caption, "hypotheses.csv")
     findings = _findings(report, shown)  # takes their pictures; the others are shown below
     more = joined(*shown.values())
     statistics = statistics_html(tables.statistics)

@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(__main__.GC_THRESHOLD)
     if config.getoption("--compiled"):
         rule.MANY = 0
+        rule.MANY_ROWS = 0
         rule.MANY_IN_WINDOWS = 0
 
 

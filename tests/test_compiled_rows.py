@@ -50,7 +50,7 @@ def pool_of(K: int, weighted: bool, constant: bool) -> RaggedPool:
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rule, "MANY", 0)
+    monkeypatch.setattr(rule, "MANY_ROWS", 0)
 
 
 @pytest.mark.parametrize("K", [0, 1, 4, 7])
@@ -129,7 +129,7 @@ def test_errors_are_those_of_numpy(weighted: bool, monkeypatch: pytest.MonkeyPat
     assets = np.arange(N)
     found = []
     for many in (0, 2**62):
-        monkeypatch.setattr(rule, "MANY", many)
+        monkeypatch.setattr(rule, "MANY_ROWS", many)
         two_way = clustered(pool, 0, [assets, None]).V
         found.append((two_way, driscoll_kraay(pool, 2, []).V))
     for one, other in zip(*found, strict=True):
@@ -156,7 +156,7 @@ def test_means_over_assets_have_the_bits_of_numpy(
     cells[0] = [-0.0, *[np.nan] * (shape[1] - 1)]
     cells[-1, 0] = np.inf
     found = []
-    for many in (2**62, 0):
+    for many in (2**62, -1):
         monkeypatch.setattr(rule, "MANY_IN_WINDOWS", many)
         found.append(means_of_dates(cells))
     np.testing.assert_array_equal(found[0].view(np.int64), found[1].view(np.int64))

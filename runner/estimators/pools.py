@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.numerics.compiled.rows import Scores
-from runner.numerics.compiled.rule import wanted
+from runner.numerics.compiled.rule import wanted_of_rows
 from runner.panels.numbers.cells import Cells, Cube, Ragged, Stored
 
 IN_CACHE = 8_192  # cells of one regressor at a time, which stay in the cache
@@ -230,7 +230,7 @@ class RaggedPool(NamedTuple):
     @property
     def is_compiled(self) -> bool:
         """Whether compiled code adds up its scores: those of many rows, without dummies."""
-        return self.member.shape[1] == 0 and wanted(self.cells.rows)
+        return self.member.shape[1] == 0 and wanted_of_rows(self.cells.rows)
 
     def scores(self, rows: slice) -> tuple[np.ndarray, Scores]:
         """Sums (T, k) of the scores of each of these dates, and those of assets and products."""

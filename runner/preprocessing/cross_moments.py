@@ -52,7 +52,7 @@ def sums(X: np.ndarray) -> np.ndarray:
 
 def means_of_dates(x: np.ndarray) -> np.ndarray:
     """Mean (T,) over assets of what is known of x (T, N); NaN on a date without any."""
-    if DONE.wanted(x.size):
+    if DONE.has_begun:
         from runner.numerics.compiled import cells  # numba, where it is used
 
         total, count = cells.sums_over_assets(x)

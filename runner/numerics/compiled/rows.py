@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner.numerics.compiled.rule import compiler, wanted
+from runner.numerics.compiled.rule import compiler, wanted_of_rows
 
 # Float64s that the narrowest common vector registers hold; columns are padded to a multiple.
 LANES = 4
@@ -45,7 +45,7 @@ def moments_of_dates(rows: DatedRows, point: np.ndarray, cells: int) -> np.ndarr
         point: (1, 1, P - 1), or one of each date (T, 1, P - 1).
         cells: of the panel that these are a part of, by which it is decided who sums them.
     """
-    if not wanted(cells):
+    if not wanted_of_rows(cells):
         return _by_numpy(rows, point)
     K = len(rows.X)
     P = K + 2

@@ -11,7 +11,10 @@ from os import environ
 from typing import Any
 
 MANY = 2**21  # cells of a panel whose moments are summed
-MANY_IN_WINDOWS = 2**24  # cells that windows or other loops go over, in all of a process
+MANY_ROWS = (
+    2**26
+)  # rows of a ragged panel that are summed by date: each gains less than a cell does
+MANY_IN_WINDOWS = 2**24  # cells whose windows are summed, in all of a process
 JIT_IS_ON = ("", "0")  # of the environment variable NUMBA_DISABLE_JIT
 
 
@@ -23,10 +26,15 @@ def wanted(cells: int) -> bool:
     return cells >= MANY and _can_compile()
 
 
-class Windows:
-    """Counts the cells that windows and other loops went over in this process.
+def wanted_of_rows(rows: int) -> bool:
+    """Whether a ragged panel of so many rows is summed by date by the compiled pass."""
+    return rows >= MANY_ROWS and _can_compile()
 
-    The first `MANY_IN_WINDOWS` are left to numpy, the others to compiled code, to the same bits:
+
+class Windows:
+    """Counts the cells whose windows were summed in this process.
+
+    The first `MANY_IN_WINDOWS` are summed by numpy, the others by compiled code, to the same bits:
     for so many numpy takes as much longer as it takes to load the compiler.
     """
 
@@ -36,6 +44,11 @@ class Windows:
     def wanted(self, cells: int) -> bool:
         """Whether so many further cells are left to compiled code."""
         self.cells += cells
+        return self.has_begun
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether cells are left to compiled code already."""
         return self.cells > MANY_IN_WINDOWS and _can_compile()
 
 

@@ -421,7 +421,7 @@ class Writer:
 
     def _write_wide(self, by_asset: np.ndarray, into: np.ndarray) -> None:
         """Write numbers (N, T) of every cell into an array (n,)."""
-        if DONE.wanted(len(into)):
+        if DONE.has_begun:
             from runner.numerics.compiled import cells  # numba, where it is used
 
             cells.turned(by_asset, self.listings.starts, self.listings.column, into)

@@ -16,7 +16,13 @@ from studies import study_of
 from runner.analyses.estimates.nested import nested
 from runner.analyses.estimates.performance import performance, style_box
 from runner.cli.composition import Composer
-from runner.estimators.few_clusters import ENOUGH, few_clusters, for_a_verdict, significance_of
+from runner.estimators.few_clusters import (
+    ENOUGH,
+    few_clusters,
+    for_a_verdict,
+    significance_of,
+    withheld,
+)
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
@@ -135,6 +141,17 @@ def test_the_wald_tests_of_such_errors_are_without_a_verdict_on_the_page(tmp_pat
         asked = [*words, *more, "model.hypotheses=[MktRF = 1]"]
         page.write(run(Composer().job(asked).experiment), tmp_path, [])
         assert caption in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_of_regressions_of_which_some_have_few_clusters_their_number_is_said() -> None:
+    quality = pd.DataFrame(
+        {"unit": ["a", "b", "c"], "clusters": [7.0, 40.0, 9.0], "clusters_by": "asset"}
+    )
+    assert withheld(quality) == (
+        "in 2 of 3 regressions without a verdict: 7 assets are too few for a test"
+    )
+    assert withheld(quality.iloc[[1]]) == ""
+    assert withheld(quality.iloc[[0]]) == "without a verdict: 7 assets are too few for a test"
 
 
 def test_nothing_is_called_significant_on_few_clusters(

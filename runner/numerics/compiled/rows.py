@@ -91,7 +91,7 @@ def _by_numpy(rows: DatedRows, point: np.ndarray) -> np.ndarray:
 
 
 class Scores:
-    """Sums of scores x*u of many rows that come some dates at a time, u = y - b'x times weights.
+    """Sums of the scores of many rows that come some dates at a time: w x (y - b'x).
 
     Args:
         b: (k,) estimates, that of a constant first where there is one.

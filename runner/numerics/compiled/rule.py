@@ -11,9 +11,7 @@ from os import environ
 from typing import Any
 
 MANY = 2**21  # cells of a panel whose moments are summed
-MANY_ROWS = (
-    2**26
-)  # rows of a ragged panel that are summed by date: each gains less than a cell does
+MANY_ROWS = 2**26  # of a ragged panel, each of which gains less by it than a cell does
 MANY_IN_WINDOWS = 2**24  # cells whose windows are summed, in all of a process
 JIT_IS_ON = ("", "0")  # of the environment variable NUMBA_DISABLE_JIT
 

@@ -606,6 +606,18 @@ def test_the_target_of_a_label_is_that_of_its_cells() -> None:
     assert found["assets"].to_dict() == {"energy": 4, "health": 6, "tech": 5, "unknown": 1}
 
 
+def test_a_label_that_no_usable_cell_has_is_no_level() -> None:
+    codes = sector_codes()
+    codes[codes < 0] = 0
+    codes[~PANEL.valid] = -1  # as of cells that a table has no row for
+    rows = replace(PANEL, labels={"sector": Labels.of(codes, SECTORS)})
+    assert "unknown" in rows.labels["sector"].values
+    model = Regression(by=None, dummies=["sector"]).on(rows)
+    assert model.regressors == [*rows.names, "sector:health", "sector:tech"]
+    assert model == Regression(by=None, dummies=["sector"]).on(rows.at(np.arange(3)))
+    assert np.isfinite(model.fit(rows).params).any()
+
+
 def test_spells_put_every_cell_in_one_column() -> None:
     by_sector = spells(PANEL, ["sector"])
     assert by_sector is not None

@@ -128,6 +128,18 @@ MODELS = {
     "sector": {"by": "sector"},
     "sector, cluster": {"by": "sector", "cov": "cluster", "clusters": ["asset"]},
     "exchange of the date": {"by": "exchange"},
+    "exchange of the date, two-way": {
+        "by": None,
+        "dummies": ["exchange", "sector"],
+        "cov": "cluster",
+        "clusters": ["asset", "date"],
+    },
+    "clusters of the exchange of the date": {
+        "by": None,
+        "cov": "cluster",
+        "clusters": ["exchange", "date"],
+    },
+    "effects of the exchange of the date": {"by": None, "effects": ["exchange*date"]},
     "pooled": {"by": None},
     "pooled, some": {"by": None, "regressors": ["x2", "x0"]},
     "pooled, white": {"by": None, "cov": "HC1"},
@@ -167,7 +179,18 @@ def test_every_estimator_gives_what_it_gives_on_arrays(
 
 
 @pytest.mark.parametrize(
-    "name", ["asset", "date", "sector", "pooled", "asset effects", "ridge", "pooled, dummies"]
+    "name",
+    [
+        "asset",
+        "date",
+        "sector",
+        "pooled",
+        "asset effects",
+        "ridge",
+        "pooled, dummies",
+        "exchange of the date",
+        "exchange of the date, two-way",
+    ],
 )
 def test_every_forecast_is_that_of_arrays(name: str) -> None:
     rows = ragged(seed=2, horizon=1)
@@ -190,7 +213,18 @@ def test_every_forecast_is_that_of_arrays(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["asset", "date", "pooled", "pooled, two-way", "pooled, Driscoll-Kraay", "sector", "ridge"],
+    [
+        "asset",
+        "date",
+        "pooled",
+        "pooled, two-way",
+        "pooled, Driscoll-Kraay",
+        "sector",
+        "ridge",
+        "exchange of the date",
+        "exchange of the date, two-way",
+        "clusters of the exchange of the date",
+    ],
 )
 def test_no_feature_becomes_an_array_of_every_cell(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -204,7 +238,7 @@ def test_no_feature_becomes_an_array_of_every_cell(
         return wide(cells, array)
 
     monkeypatch.setattr(Ragged, "wide", without_features)
-    model = Regression(**MODELS[name])
+    model = Regression(**MODELS[name]).on(rows)
     fit = model.fit(rows)
     assert np.isfinite(fit.params).any()
     fold = Fold("1", np.arange(60), np.arange(60, T), np.arange(0))

@@ -57,13 +57,43 @@ SETTINGS = {
         "validation.first=36",
         "validation.test=12",
     ),
+    "dummies of a label that changes": (
+        "model=pooled",
+        "model.dummies=[industry]",
+        "target=forward_return",
+        "validation=walk_forward",
+        "validation.first=36",
+        "validation.test=12",
+        "analyses.industries={_target_: runner.analyses.target_by_group, group: industry}",
+    ),
+    "a regression per label that changes": (
+        "model=pooled",
+        "model.by=industry",
+        "model.regressors=[size,past]",
+        "target=forward_return",
+        "validation=walk_forward",
+        "validation.first=36",
+    ),
+    "clusters of a label that changes": (
+        "model=pooled",
+        "model.cov=cluster",
+        "model.clusters=[industry,date]",
+        "target=forward_return",
+        "validation=none",
+    ),
+    "effects of a label that changes": (
+        "model=pooled",
+        "model.effects=[industry*date]",
+        "target=forward_return",
+        "validation=none",
+    ),
 }
 STEPS = (
     "",
     "preprocess=[{_target_: runner.preprocessing.rank}]",
     "preprocess=[{_target_: runner.preprocessing.demean, group: industry}]",
 )
-TABLES = ("coefficients", "quality", "folds", "dropped", "scores")
+TABLES = ("coefficients", "quality", "folds", "dropped", "scores", "industries")
 
 
 def write_firms(folder: Path) -> None:
@@ -144,42 +174,6 @@ def test_an_expression_reads_labels_that_change(
     done = ran(firms, *words, "data.on_disk=true")
     metrics = [(run.directory / "metrics.json").read_text() for run in (expected, done)]
     assert metrics[0] == metrics[1]
-
-
-@pytest.mark.parametrize("setting", ["model.by=industry", "model.dummies=[industry]"])
-def test_a_model_of_labels_that_change_is_refused_before_anything_is_made(
-    setting: str, firms: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unasked(*_: object) -> None:
-        raise AssertionError("a panel is made")
-
-    monkeypatch.setattr(shared_work, "build_in_blocks", unasked)
-    words = ("model=pooled", setting, "target=forward_return", "validation=none")
-    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, *words, "data.on_disk=true")
-    assert ended.code == 2
-    name = setting.partition("=")[0]
-    assert f"{name}: industry changes over time; allowed with data.on_disk" in ended.err
-
-
-ON_DISK = ("target=forward_return", "validation=none", "data.on_disk=true")
-
-
-def test_analyses_of_labels_that_change_are_refused_with_the_model_before_anything_is_made(
-    firms: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unasked(*_: object) -> None:
-        raise AssertionError("a panel is made")
-
-    monkeypatch.setattr(shared_work, "build_in_blocks", unasked)
-    analysis = "{_target_: runner.analyses.target_by_group, group: industry}"
-    words = ("model=pooled", "model.by=industry", f"analyses.industries={analysis}")
-    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, *words, *ON_DISK)
-    assert ended.code == 2
-    lines = [line for line in ended.err.splitlines() if "changes over time" in line]
-    settings = ["model.by", "analyses.industries.group"]
-    assert len(lines) == len(settings)
-    for line, setting in zip(lines, settings, strict=True):
-        assert f"error: {setting}: industry changes over time" in line
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
@@ -278,7 +272,8 @@ def test_an_analysis_of_every_cell_is_refused_before_anything_is_made_where_memo
     monkeypatch.setattr(shared_work, "full_panel", unasked)
     monkeypatch.setattr(memory, "available", lambda: 100_000)
     analyses = "analyses={ratios: {_target_: runner.analyses.sharpe}}"
-    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, "model=pooled", analyses, *ON_DISK)
+    words = ("model=pooled", "target=forward_return", "validation=none", "data.on_disk=true")
+    ended = call_cli(firms, "experiment=none", *DATA, *FEATURES, analyses, *words)
     assert ended.code == 2
     assert "analyses.ratios: it needs every cell in memory, 90 dates x 59 assets" in ended.err
     assert "Traceback" not in ended.err

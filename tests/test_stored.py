@@ -98,6 +98,12 @@ def test_parts_are_long_fields_in_memory(tmp_path: Path, rows: list[int], names:
         theirs = expected.labels["exchange"]
         np.testing.assert_array_equal(ours.codes, theirs.codes)
         np.testing.assert_array_equal(ours.had, theirs.had)
+        t, i = np.indices(theirs.codes.shape).reshape(2, -1)
+        mixed = np.random.default_rng(0).permutation(len(t))
+        cells = (t[mixed], i[mixed])
+        np.testing.assert_array_equal(ours.of_cells(*cells), theirs.codes[cells])
+        blocks = [np.empty((0, theirs.codes.shape[1]), dtype=np.int32), *ours.blocks(4)]
+        np.testing.assert_array_equal(np.concatenate(blocks), theirs.codes)
 
 
 def test_stretches_and_blocks_give_every_number_once(tmp_path: Path) -> None:

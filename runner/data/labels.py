@@ -12,6 +12,7 @@ from runner.data.notices import Dropped
 from runner.errors import DataError, unknown
 
 SILENT = -2  # code of a cell of which a table says nothing; -1 says that there is no label
+SOME = 64  # dates at a time
 UNKNOWN = "unknown"  # the label of an asset, or of a cell, of which the data says none
 
 
@@ -43,14 +44,18 @@ class Labels:
         # the code -1 falls on the last
         all_values = [*values, UNKNOWN]
         names = np.array(all_values)
-        occurring = np.unique(codes)
+        assets = np.arange(codes.shape[1])
+        had_code = np.zeros((len(assets), len(names)), dtype=bool)
+        for first in range(0, len(codes), SOME):
+            had_code[assets, codes[first : first + SOME]] = True
+        occurring = np.flatnonzero(had_code.any(axis=0))
         kept, position = np.unique(names[occurring], return_inverse=True)
         new_code = np.zeros(len(names), dtype=np.int32)
         new_code[occurring] = position
         new_codes = new_code[codes]
-        assets = np.arange(codes.shape[1])
         had = np.zeros((len(assets), len(kept)), dtype=bool)
-        had[assets, new_codes] = True
+        for code in occurring:
+            had[:, new_code[code]] |= had_code[:, code]
         kept_names = tuple(kept.tolist())
         return cls(new_codes, kept_names, had)
 
@@ -145,39 +150,9 @@ class Labels:
         N = self.codes.shape[1]
         return np.broadcast_to(self.codes, (rows, N))
 
-
-class LabelsOnDisk(Labels):
-    """Labels that change of a panel on disk: steps by date have read them, and nothing else may."""
-
-    name: str
-
-    def __init__(self, name: str, labels: Labels) -> None:
-        self.__dict__.update(name=name, values=labels.values, had=labels.had)
-
-    @property
-    def codes(self) -> np.ndarray:
-        """Never known.
-
-        Raises:
-            DataError: always.
-        """
-        raise DataError(changing_on_disk("labels", self.name))
-
-    def at(self, rows: np.ndarray | slice) -> Labels:
-        """The labels on any rows."""
-        return self
-
-    def of_columns(self, positions: np.ndarray) -> Labels:
-        """The labels of any assets."""
-        return self
-
-
-def changing_on_disk(where: str, name: str) -> str:
-    """What is wrong with a label that changes, where a panel on disk needs one that does not."""
-    return (
-        f"{where}: {name} changes over time; allowed with data.on_disk: labels that do not (those "
-        "that do are for preprocess and data.members)"
-    )
+    def of_cells(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Codes (n,) of the cells at these positions of dates and assets."""
+        return np.asarray(self.codes[row if self.by_date else 0, column])
 
 
 def _held(codes: np.ndarray) -> np.ndarray:

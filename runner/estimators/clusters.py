@@ -62,11 +62,6 @@ def _sums(pool: AnyPool, rows: slice, groups: np.ndarray | None) -> Sums:
     by_asset = np.zeros((k, N))
     cells = np.zeros((k, k))
     pairs = np.zeros((k, k))
-    member = None
-    if groups is not None:
-        distinct = np.unique(groups)
-        belongs = groups[:, None] == distinct
-        member = belongs.astype(float)
     for block in pool.blocks(rows):
         scores = block.scores
         first = block.dates.start - rows.start
@@ -74,12 +69,21 @@ def _sums(pool: AnyPool, rows: slice, groups: np.ndarray | None) -> Sums:
         by_date[first:last] = scores.sum(axis=2)
         by_asset[:, block.assets] += scores.sum(axis=0)
         cells += _products(scores)
-        if member is not None:
-            of_groups = scores @ member[block.assets]
-            pairs += _products(of_groups)
-    if member is None:
+        if groups is not None:
+            pairs += _products(_by_group(scores, groups[block.assets]))
+    if groups is None:
         pairs = cells
     return Sums(by_date, by_asset.T, cells, pairs)
+
+
+def _by_group(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sums (B, k, G) of scores (B, k, A) over the assets of each group, coded (A,)."""
+    order = np.argsort(groups, kind="stable")
+    in_order = groups[order]
+    starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1]))
+    if (np.diff(order) != 1).any():
+        scores = scores[:, :, order]
+    return np.add.reduceat(scores, starts, axis=2)
 
 
 def _products(scores: np.ndarray) -> np.ndarray:

@@ -7,17 +7,15 @@ settings. The settings of each part stand in its method, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
 from runner.data.accounts.account import in_short
-from runner.data.labels import changing_on_disk
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
-from runner.experiment.nodes import ASKED, defaults_of, kinds_of
+from runner.experiment.nodes import ASKED, kinds_of
 from runner.experiment.settings import executor_of
 from runner.features.alone import function_behind
 from runner.features.asked import KEYS, by_settings, together
@@ -199,18 +197,6 @@ def _labels_of_model(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 yield setting, named.name
 
 
-def _labels_of_analyses(experiment: Experiment) -> Iterator[tuple[str, str]]:
-    """The settings of analyses that name labels, and those labels; defaults name some too."""
-    for analysis, function in experiment.analyses.items():
-        if not isinstance(function, partial):
-            continue
-        settings = {**defaults_of(function.func), **function.keywords}
-        for setting, value in settings.items():
-            for named in by_settings({setting: value}, kinds_of(function.func), False):
-                if named.taken_for == "label":
-                    yield f"{analysis}.{setting}", named.name
-
-
 def full_panel(experiment: Experiment, market: Market) -> Panel:
     """The panel (T, N) of all features of the experiment, on every row of the target.
 
@@ -231,7 +217,6 @@ def full_panel(experiment: Experiment, market: Market) -> Panel:
         )
         market.fields.rest()
         return panel
-    _refuse_changing_labels(experiment, market)
     _refuse_too_large(experiment, market, recipe)
     # files of an earlier run are those of the same code, a feature of a user's own included
     code = code_version(tuple(experiment.settings.allow))
@@ -258,23 +243,6 @@ def _refuse_analyses(experiment: Experiment, market: Market) -> None:
             refuse_arrays(len(market.dates), len(market.assets))
         except DataError as error:
             mistakes += [f"analyses.{name}: {line}" for line in error.mistakes]
-    if mistakes:
-        raise DataError(mistakes)
-
-
-def _refuse_changing_labels(experiment: Experiment, market: Market) -> None:
-    """Whether the labels of model and analyses hold for ever, as a panel on disk needs them.
-
-    Raises:
-        DataError: some change, one line each.
-    """
-    mistakes = []
-    for setting, name in _labels_of_model(experiment):
-        if name in market.labels:
-            mistakes.append(changing_on_disk(f"model.{setting}", name))
-    for setting, name in _labels_of_analyses(experiment):
-        if name in market.labels:
-            mistakes.append(changing_on_disk(f"analyses.{setting}", name))
     if mistakes:
         raise DataError(mistakes)
 

@@ -119,7 +119,8 @@ class Regression(RegressionSettings, Model):
             raise DataError([f"model.dummies: {unknown(name, known)}" for name in lost])
         levels = []
         for group in self.dummies:
-            names = list(grouping.get(group).values)
+            by_date = group in panel.labels
+            names = list(panel.levels.of(group) if by_date else grouping.get(group).values)
             if self.constant and not ESTIMATORS[self.estimator].penalised:
                 names = names[1:]  # all of them would be collinear with the constant
             levels += [f"{group}:{name}" for name in names]

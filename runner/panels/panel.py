@@ -16,9 +16,10 @@ from runner.data.calendar import Calendar, calendar_of
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
+from runner.panels.levels import Levels
 from runner.panels.numbers.cells import Cells, Cube, Stored, rest
 from runner.panels.numbers.joining import with_lone
-from runner.panels.numbers.selections import kept_columns
+from runner.panels.numbers.selections import adjacent, kept_columns
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
 from runner.targets import UNKNOWN, Unit
@@ -49,6 +50,7 @@ ABSENT: Mapping[str, Any] = {
     "unknown": (),
     "kept": None,
     "labels": {},
+    "levels": None,
     "owner": None,
     "unit": UNKNOWN,
 }
@@ -80,6 +82,7 @@ class Panel:
         unknown: the last of those, cells without a target, a feature or a weight, by the column.
         kept: (T, N) cells that preprocessing kept; None where it kept all.
         labels: name -> labels of the date (T, N), known at t.
+        levels: which of them usable cells have; parts of a panel share those of the whole.
         unit: of the target as it is, before steps of preprocessing.
         owner: (N,) number of the asset that each column is a part of, where assets have several
             columns (see `runner.panels.spells`); None where every column is an asset.
@@ -100,6 +103,7 @@ class Panel:
     unknown: tuple[Dropped, ...]
     kept: np.ndarray | None
     labels: Mapping[str, Labels]
+    levels: Levels
     owner: np.ndarray | None
     unit: Unit
 
@@ -131,10 +135,9 @@ class Panel:
             others: any of the other attributes.
         """
         arrays = {"y": y, "X": X, "valid": valid, "weights": weights, "raw": raw}
-        given: dict[str, Any] = {}
-        for name, values in arrays.items():
-            if values is not UNCHANGED:
-                given[name] = values
+        given: dict[str, Any] = {
+            name: values for name, values in arrays.items() if values is not UNCHANGED
+        }
         if cells is None:
             cells = Cube(**given)
         elif given:
@@ -151,7 +154,10 @@ class Panel:
             "groups": pd.DataFrame(index=assets) if groups is None else groups,
             "dropped": dropped,
         }
-        for name, value in {**ABSENT, **own, **others}.items():
+        attributes = {**ABSENT, **own, **others}
+        levels = attributes["levels"] or Levels(cells, {})
+        attributes["levels"] = levels.shared_with(cells, attributes["labels"])
+        for name, value in attributes.items():
             object.__setattr__(self, name, value)  # as a frozen dataclass sets its own
 
     @cached_property
@@ -240,12 +246,7 @@ class Panel:
 
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
-        selection: slice | np.ndarray = rows
-        adjacent = (np.diff(rows) == 1).all()
-        if len(rows) and adjacent:
-            first = int(rows[0])
-            last = int(rows[-1])
-            selection = slice(first, last + 1)
+        selection = adjacent(rows)
         return replace(
             self,
             dates=self.dates[selection],
@@ -311,12 +312,11 @@ class Panel:
         before = self.dropped[:count]
         cells: Cells
         unknown: Sequence[Dropped]
-        in_memory = self.cells
-        if isinstance(in_memory, Stored):
-            cells, unknown = self._of_files(in_memory, names, weights, before)
+        if isinstance(self.cells, Stored):
+            cells, unknown = self._of_files(self.cells, names, weights, before)
         else:
             positions = [self.names.index(name) for name in names]
-            held = in_memory if names else with_lone(in_memory)
+            held = self.cells if names else with_lone(self.cells)
             of_names = replace(held, X=kept_columns(held.X, positions))
             cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         return replace(
@@ -326,6 +326,7 @@ class Panel:
             dropped=(*before, *unknown),
             unknown=tuple(unknown),
             shared=None,
+            levels=Levels(cells, self.labels),
         )
 
     def _of_files(

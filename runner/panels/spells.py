@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from runner.panels.numbers.spelled import SpellColumns
 from runner.panels.panel import Panel
 
 
@@ -21,77 +22,46 @@ class Spells:
 
     Attributes:
         panel: (T, M) columns; its `owner` (M,) is the number of the asset of each.
-        own: (T, M) whether a column has the label of the date.
-        assets: number N of the assets.
+        columns: which column each cell belongs to.
     """
 
     panel: Panel
-    own: np.ndarray
-    assets: int
+    columns: SpellColumns
 
     def together(self, values: np.ndarray) -> np.ndarray:
         """Values (T, M) of the columns as those of the assets (T, N), by the label of the date."""
-        t, column = np.nonzero(self.own)
-        asset = np.asarray(self.panel.owner)[column]
-        shape = (len(values), self.assets)
-        of_assets = np.full(shape, np.nan)
-        of_assets[t, asset] = values[t, column]
-        return of_assets
+        own = self.columns.of_every_cell(len(values))
+        return np.take_along_axis(values, own, axis=1)
 
 
 def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     """The panel by spells of those of these labels that change; None where none of them does."""
-    distinct = dict.fromkeys(names)
-    changing = [name for name in distinct if name in panel.labels]
+    changing = {name: panel.labels[name] for name in names if name in panel.labels}
     if not changing:
         return None
-    owner = np.arange(len(panel.assets))
-    code_of: dict[str, np.ndarray] = {}
-    for name in changing:
-        had = np.asarray(panel.labels[name].had)
-        column, code = np.nonzero(had[owner])
-        owner = owner[column]
-        for other in code_of:
-            code_of[other] = code_of[other][column]
-        code_of[name] = code
-    T = len(panel.dates)
-    own = np.ones((T, len(owner)), dtype=bool)
-    texts = {}
-    for name, code in code_of.items():
-        labels = panel.labels[name]
-        of_columns = labels.codes[:, owner]
-        own &= of_columns == code
-        texts[name] = np.array(labels.values)[code]
-    wide = panel.part(np.arange(T), owner)
-    columns = _names(panel.assets, owner, texts)
-    groups = pd.DataFrame(texts, index=columns)
-    for name in wide.groups:
-        groups[name] = wide.groups[name].to_numpy()
+    columns = SpellColumns.of(panel.assets, changing)
+    owner = columns.owner
+    groups = pd.DataFrame(index=columns.names)
+    for name, code in columns.code_of.items():
+        groups[name] = np.array(changing[name].values)[code]
+    for name in panel.groups:
+        groups[name] = panel.groups.loc[panel.assets, name].to_numpy()[owner]
     rest = {}
-    for name, labels in wide.labels.items():
+    for name, labels in panel.labels.items():
         if name not in changing:
-            rest[name] = labels
+            rest[name] = labels.of_columns(owner)
     by_spell = replace(
-        wide.with_arrays(valid=wide.valid & own),
-        assets=columns,
+        panel,
+        assets=columns.names.tolist(),
+        cells=panel.cells.by_spells(columns),
         groups=groups,
         labels=rest,
-        owner=owner,
+        owner=panel.owners[owner],
+        kept=None if panel.kept is None else panel.kept[:, owner],
+        shared=None,
+        by_rule={},
     )
-    return Spells(by_spell, own, len(panel.assets))
-
-
-def _names(assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray]) -> list[str]:
-    """Names of the columns: of the asset, with its labels where it has several columns."""
-    columns_of_asset = np.bincount(owner)
-    words = np.column_stack(list(texts.values()))
-    names = []
-    for asset, labels in zip(owner, words, strict=True):
-        name = assets[asset]
-        if columns_of_asset[asset] > 1:
-            name += f" ({', '.join(labels)})"
-        names.append(name)
-    return names
+    return Spells(by_spell, columns)
 
 
 def of_owners(y: np.ndarray, use: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ python tests/benchmarks/ragged.py [NAMES ...]
 
 Each file has 1,176 months of so many names (3500, 10000 and 35000 without any), listed for 98 months on average, a
 twelfth of the cells, with a return and ten characteristics. A Fama-MacBeth regression, a pooled one refitted every
-year and one of each asset are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
+year, one of each asset and a pooled one beside industries that change are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
 by pyarrow and solves each cross-section by numpy. CPU seconds of all threads, the least of two turns, and the largest resident size.
 """
 
@@ -28,6 +28,7 @@ MODELS = {
         "validation.test=1y",
     ],
     "each asset by itself": ["model=ols"],
+    "pooled, dummies of a label that changes": ["model=pooled", "model.dummies=[industry]"],
 }
 PLAIN = """
 import sys
@@ -72,6 +73,8 @@ def write(path: Path, names: int) -> int:
     table = pd.DataFrame({"date": ends[month], "permno": 10_000 + name})
     for k in range(CHARACTERISTICS):
         table[f"c{k}"] = rng.normal(size=len(name))
+    industry = (name + month // 120) % 12
+    table["industry"] = np.array([f"I{k:02}" for k in range(12)])[industry]
     table["ret"] = 0.01 + 0.1 * rng.normal(size=len(name))
     table.to_parquet(path, index=False)
     return len(name)

@@ -32,7 +32,7 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it
     is, in its own unit. Correlation and RMSE are pooled over the rows of a group, the naive
     forecast is each asset's mean over its training rows. A cell is in the group of its date where
-    groups change; `assets` have been in it on some date. Several paths of a combinatorial
+    groups change; `assets` counts those with such a cell. Several paths of a combinatorial
     cross-validation are pooled.
 
     Raises:
@@ -46,12 +46,13 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     group_of_row = _groups(predictions, panel, labels)
     scored = columns(predictions)
     t, i, target = panel.scored_cells()
-    group_of_cell = _codes(labels, t, i)
+    group_of_cell = labels.of_cells(t, i)
     rows = []
     for k, name in enumerate(labels.values):
-        members = (labels.codes == k).any(axis=0)
-        y = target[group_of_cell == k]
-        row = {"scope": "group", "unit": name, "assets": int(members.sum()), "n_obs": len(y)}
+        own = group_of_cell == k
+        y = target[own]
+        assets = len(np.unique(i[own]))
+        row = {"scope": "group", "unit": name, "assets": assets, "n_obs": len(y)}
         row |= _distribution(y)
         of_group = np.flatnonzero(group_of_row == k)
         row |= _scores(*(values[of_group] for values in scored))
@@ -89,7 +90,7 @@ def risk_by_group(
     groups = len(names)
     bins = len(periods) * groups
     t, i, target = panel.scored_cells()
-    n, y_sum = _sums(period_of_date[t] * groups + _codes(labels, t, i), bins, target)
+    n, y_sum = _sums(period_of_date[t] * groups + labels.of_cells(t, i), bins, target)
     scored_bins = period_of_date[_dates(predictions, panel)] * groups
     scored_bins += _groups(predictions, panel, labels)
     actual, forecast, _ = columns(predictions)
@@ -132,13 +133,7 @@ def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
 
 def _groups(predictions: pd.DataFrame, panel: Panel, labels: Labels) -> np.ndarray:
     """Group (n,) of the asset of each row, on its date where groups change."""
-    return _codes(labels, _dates(predictions, panel), _positions(predictions, panel))
-
-
-def _codes(labels: Labels, dates: np.ndarray, assets: np.ndarray) -> np.ndarray:
-    """Group (n,) of cells by the positions of their dates and assets."""
-    of_dates = dates if labels.by_date else 0
-    return np.asarray(labels.codes[of_dates, assets])
+    return labels.of_cells(_dates(predictions, panel), _positions(predictions, panel))
 
 
 def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.ndarray]:

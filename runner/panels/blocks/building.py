@@ -23,7 +23,6 @@ from runner.compute.executors.executor import Executor
 from runner.compute.memory import GIGABYTE
 from runner.compute.pages import trim
 from runner.data.attribution import Lost, causes, undefined
-from runner.data.labels import LabelsOnDisk
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.data.stored.folder import ELSEWHERE
@@ -107,7 +106,7 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
         back=tuple(made[0].back),
         notes=market.notes,
         unknown=unknown,
-        labels={name: LabelsOnDisk(name, labels) for name, labels in market.labels.items()},
+        labels=market.labels,
         unit=unit,
     )
 

@@ -21,6 +21,7 @@ from runner.panels.numbers.selections import (
     are_all,
     selected,
 )
+from runner.panels.numbers.spelled import SpellColumns
 
 BLOCK = 64  # dates whose features are compared at a time
 LINES = 2000  # cells whose lines are summed at a time
@@ -164,6 +165,14 @@ class Cube:
     def used_on(self, dates: np.ndarray) -> Cube:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[:, None])
+
+    def by_spells(self, spells: SpellColumns) -> Cube:
+        """The same with each cell in the column of its spell; it is not usable in the others."""
+        dates = np.arange(len(self.y))
+        cells = self.part(dates, spells.owner)
+        own = np.zeros(cells.y.shape, dtype=bool)
+        own[dates[:, None], spells.of_every_cell(len(dates))] = True
+        return replace(cells, valid=cells.valid & own)
 
     def unweighted(self) -> Cube:
         """The same, all cells counting the same."""

@@ -1,4 +1,4 @@
-"""Rows of parts of a panel, one after the other."""
+"""Rows of parts of a panel, one after the other, and what is added up over them."""
 
 from __future__ import annotations
 
@@ -143,3 +143,25 @@ def with_lone(cells: Cube | Ragged) -> Cube | Ragged:
         valid=placed(cells.valid, False),
         weights=None if cells.weights is None else placed(cells.weights, np.nan),
     )
+
+
+def means_of_assets(
+    stretches: Iterable[tuple[int, Ragged]], of_all: np.ndarray, assets: int
+) -> np.ndarray:
+    """Means (1, N, K + 1) of features and target of each asset; `of_all` where it has no cell.
+
+    They are added in the order of the rows, so that the bits are those of all rows at once.
+
+    Args:
+        stretches: parts of the panel, in order of their dates.
+    """
+    count = np.zeros(assets, dtype=np.intp)
+    total = np.zeros((of_all.shape[2], assets))
+    for _, part in stretches:
+        used = np.flatnonzero(part.valid)
+        asset = part.listings.column[used]
+        count += np.bincount(asset, minlength=assets)
+        for sums, values in zip(total, (*part.X.T, part.y), strict=True):
+            np.add.at(sums, asset, values[used])
+    of_assets = total.T / np.maximum(count, 1)[:, None]
+    return np.where(count[:, None] > 0, of_assets, of_all)

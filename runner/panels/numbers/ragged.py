@@ -30,6 +30,7 @@ from runner.panels.numbers.selections import (
     marked,
     selected,
 )
+from runner.panels.numbers.spelled import SpellColumns
 
 EVERY = slice(None)
 BLOCK = 64  # dates of which moments of assets are summed at a time
@@ -214,6 +215,17 @@ class Ragged:
     def used_on(self, dates: np.ndarray) -> Ragged:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[self.listings.row])
+
+    def by_spells(self, spells: SpellColumns) -> Ragged:
+        """The same with each row in the column of its spell."""
+        listed = self.listings
+        column = spells.of_cells(listed.row, listed.column)
+        lone = self.lone
+        if lone is not None:
+            t, i = np.divmod(lone.position, self.shape[1])
+            lone = lone._replace(position=t * len(spells.names) + spells.of_cells(t, i))
+        listings = Listings(listed.dates, spells.names, listed.row, column)
+        return replace(self, listings=listings, lone=lone)
 
     def unweighted(self) -> Ragged:
         """The same, all cells counting the same."""

@@ -19,18 +19,11 @@ from runner.numerics.moments import evenly, halves
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
-from runner.panels.numbers.joining import Room, copied, joined
-from runner.panels.numbers.over_assets import means_of_assets
+from runner.panels.numbers.joining import Room, copied, joined, means_of_assets
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import NUMBER_BYTES, Layout, RowFile, RowReader
-from runner.panels.numbers.selections import (
-    Numbers,
-    adjacent,
-    are_all,
-    centre,
-    marked,
-    runs,
-)
+from runner.panels.numbers.selections import Numbers, adjacent, are_all, centre, marked, runs
+from runner.panels.numbers.spelled import SpellColumns
 
 AT_A_TIME = 2**25  # bytes of rows that are read at a time
 OF_ASSETS = 3 * 2**28  # bytes of the rows of assets that are held at a time, read over all dates
@@ -52,6 +45,7 @@ class Stored:
         weighted: whether the cells have their weights.
         known: whether targets are known; else y and raw are NaN, and usable is where every feature
             is finite.
+        spells: by which an asset of the files has several columns; those of the last are `assets`.
     """
 
     files: tuple[RowFile, ...]
@@ -64,6 +58,7 @@ class Stored:
     on: np.ndarray | None = None
     weighted: bool = True
     known: bool = True
+    spells: tuple[SpellColumns, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -161,9 +156,13 @@ class Stored:
         """Whether these are the very numbers of other cells."""
         if not isinstance(other, Stored):
             return False
-        own = (self.files, self.start, self.stop, self.chosen, self.known)
-        others = (other.files, other.start, other.stop, other.chosen, other.known)
+        own = (self.files, self.start, self.stop, self.chosen, self.known, self.spells)
+        others = (other.files, other.start, other.stop, other.chosen, other.known, other.spells)
         return own == others and self.on is other.on
+
+    def by_spells(self, spells: SpellColumns) -> Stored:
+        """The same with each row in the column of its spell."""
+        return replace(self, assets=spells.names, spells=(*self.spells, spells))
 
     def unweighted(self) -> Stored:
         """The same, all cells counting the same."""
@@ -212,12 +211,12 @@ class Stored:
         selection = adjacent(rows)
         if not isinstance(selection, slice):
             return self._joined(rows)
-        on = None if self.on is None else self.on[selection]
         part = replace(
             self,
             start=self.start + selection.start,
             stop=self.start + selection.stop,
-            on=on,
+            on=None if self.on is None else self.on[selection],
+            spells=tuple(spells.at(selection) for spells in self.spells),
         )
         if part.rows * part.row_bytes > HELD:
             return part
@@ -292,12 +291,11 @@ class Stored:
     @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
-
-        def parts() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            for _, part in self.of_features(()).stretches():
-                yield part.y, part.listings.column, part.valid
-
-        return few_values_of(parts, self.shape[1])
+        parts = self.of_features(()).stretches
+        return few_values_of(
+            lambda: ((part.y, part.listings.column, part.valid) for _, part in parts()),
+            self.shape[1],
+        )
 
     def used_on(self, dates: np.ndarray) -> Stored:
         """The same with cells usable on these dates (T,) alone."""
@@ -428,7 +426,10 @@ class Stored:
         """The dates from `first` to before `last`, in the buffer of the reader."""
         stretch = reader.read(self.start + first, self.start + last)
         row = np.repeat(np.arange(last - first, dtype=np.int32), self.cells_by_date[first:last])
-        listings = Listings(self.dates[first:last], self.assets, row, stretch.asset)
+        column = stretch.asset
+        for spells in self.spells:
+            column = spells.of_cells(row + np.int32(first), column)
+        listings = Listings(self.dates[first:last], self.assets, row, column)
         usable = stretch.usable
         if self.on is not None:
             usable = usable & self.on[first:last][row]

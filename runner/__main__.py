@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli.usage import forms_of, parser_of, waits_told
 from runner.errors import RunnerError, SpecError, unknown
+from runner.record.processor import take_common_digits
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,10 +37,11 @@ SWITCH = {"action": "store_true"}  # a flag without a value
 # Imports make objects that stay; looking through them takes a fifth of a short run.
 GC_THRESHOLD = 200_000
 
-# Before numpy is imported: our own threads share the cores, and the last bits must not depend on
-# how many there are.
+# Before numpy is imported: our own threads share the cores, and the last bits must depend neither
+# on how many there are nor on their kind.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
+take_common_digits(os.environ)
 # Before pyarrow is imported: its own allocators keep what a table took after it is gone.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 

@@ -19,7 +19,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from test_tracking import FAST, client_of, runs_of, without_series
 
 from runner.experiment.spec import CHOSEN
-from runner.record.processor import COMMON, processor
+from runner.record import processor as processor_module
+from runner.record.processor import BLAS, COMMON, processor, take_common_digits
 from runner.sinks import tracking
 
 
@@ -121,14 +122,44 @@ def test_a_rerun_on_another_kind_of_processor_names_both(first, tmp_path) -> Non
         assert f"{name}={shlex.quote(value)}" in in_one_line
 
 
-def test_a_common_kind_of_processor_can_be_asked_for() -> None:
-    if "openblas" not in processor() or "X86_V" not in processor():
-        pytest.skip(f"the common kind is one of x86-64 with OpenBLAS: {processor()}")
-    code = "from runner.record.processor import processor; print(processor())"
-    environment = os.environ | COMMON
+@pytest.mark.parametrize("own", [{}, {"OPENBLAS_CORETYPE": "Sandybridge"}])
+def test_the_command_line_takes_the_common_kind_of_processor(own: dict[str, str]) -> None:
+    if "openblas Haswell" not in processor() or "X86_V3" not in processor():
+        pytest.skip(f"the common kind is one of x86-64 with AVX2 and OpenBLAS: {processor()}")
+    code = "import runner.__main__, runner.record.processor as p; print(p.processor())"
+    environment = {name: value for name, value in os.environ.items() if name not in COMMON} | own
     words = [sys.executable, "-c", code]
     found = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "numpy X86_V3, openblas Haswell"
+    blas = own.get("OPENBLAS_CORETYPE", "Haswell")
+    assert found.stdout.strip() == f"numpy X86_V3, openblas {blas}"
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "taken"),
+    [
+        ("x86_64", "fpu fma avx avx2", BLAS),
+        ("x86_64", "fpu fma avx avx2 avx512f", COMMON),
+        ("x86_64", "fpu avx", {}),
+        ("aarch64", "fp asimd", {}),
+    ],
+)
+def test_what_a_processor_has_not_is_not_asked_of_it(
+    machine: str,
+    flags: str,
+    taken: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text(f"processor : 0\nflags : {flags}\n" * 90)
+    monkeypatch.setattr(processor_module, "CPUINFO", told)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    environment: dict[str, str] = {}
+    take_common_digits(environment)
+    assert environment == taken
+    asked = {"OPENBLAS_CORETYPE": "Zen"}
+    take_common_digits(asked)
+    assert asked["OPENBLAS_CORETYPE"] == "Zen", "what the environment says stays"
 
 
 def test_rerun_tells_what_differs(first, tmp_path) -> None:

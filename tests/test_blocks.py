@@ -41,7 +41,7 @@ from runner.panels.rows import digest_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
 from runner.progress import reading
-from runner.targets import forward_return
+from runner.targets import Target, forward_return
 from runner.validation.benchmark import train_means
 from runner.validation.folds import shared_by
 from runner.validation.splitters import Fold
@@ -304,7 +304,7 @@ def test_a_killed_run_makes_only_what_is_not_there(
 def test_what_needs_all_dates_at_once_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     recipe = recipe_of(
         features={"mine": unknown, "all": Expression("ewma(size, 5)")},
-        target=partial(forward_return, frequency="month"),
+        target=own_target,
         steps=[Step(partial(own_step), "own_step", None)],
     )
     with pytest.raises(DataError) as error:
@@ -312,6 +312,10 @@ def test_what_needs_all_dates_at_once_is_refused_before_anything_is_made(tmp_pat
     places = [line.split(":")[0] for line in error.value.mistakes]
     assert places == ["features.mine", "features.all", "target", "preprocess.own_step"]
     assert not list(tmp_path.iterdir())
+
+
+def own_target(market: Market) -> Target:
+    return forward_return(market)
 
 
 def own_step(cross: Any) -> np.ndarray:

@@ -106,6 +106,14 @@ def test_parts_are_long_fields_in_memory(tmp_path: Path, rows: list[int], names:
         np.testing.assert_array_equal(np.concatenate(blocks), theirs.codes)
 
 
+def test_labels_of_dates_in_any_order(tmp_path: Path) -> None:
+    market = market_of()
+    labels = stored(market, tmp_path / "a.runner-market").labels["exchange"]
+    for rows in ([3, 5, 4, 6], [7, 2, 2, 1, 20], [4, 3, 2]):
+        expected = market.labels["exchange"].at(np.array(rows)).codes
+        np.testing.assert_array_equal(labels.at(np.array(rows)).codes, expected)
+
+
 def test_stretches_and_blocks_give_every_number_once(tmp_path: Path) -> None:
     market = market_of()
     column = stored(market, tmp_path / "a.runner-market").fields.columns["ret"]

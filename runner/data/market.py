@@ -236,7 +236,7 @@ class Market:
             raise DataError(
                 f"frequency={frequency} crosses the night between sessions; allowed: null"
             )
-        ends = self._ends(frequency, partial)
+        ends = self.last_rows(frequency, partial)
         every = self.calendar.dates
         calendar = calendar_of(every[period_ends(every, frequency)])
         sampled = replace(self.at(ends), part_of=calendar)
@@ -266,16 +266,18 @@ class Market:
         rate = self.shared(name)
         if frequency is None:
             return rate
-        ends = self._ends(frequency, partial)
+        ends = self.last_rows(frequency, partial)
         if not len(ends):
             return rate.iloc[ends]
         whole = begun(self.dates, self.calendar, frequency)
         return _within_periods(rate.to_frame(), ends, whole).iloc[:, 0]
 
-    def _ends(self, frequency: Frequency, partial: Partial) -> np.ndarray:
+    def last_rows(self, frequency: Frequency | None, partial: Partial = "drop") -> np.ndarray:
         """Positions of the last row of each week or month, one that is not over left out unless
-        `partial` is keep.
+        `partial` is keep; of every row without a frequency.
         """
+        if frequency is None:
+            return np.arange(len(self.dates))
         ends = period_ends(self.dates, frequency)
         return ends[:-1] if self.left_out(frequency, partial) else ends
 

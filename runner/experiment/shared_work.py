@@ -21,9 +21,10 @@ from runner.features.alone import function_behind
 from runner.features.asked import KEYS, by_settings, together
 from runner.models.study import EVERY_CELL
 from runner.panels.blocks.building import build_in_blocks
-from runner.panels.blocks.recipe import Recipe
+from runner.panels.blocks.recipe import Recipe, panel_rows, periods_of
 from runner.panels.building import build_panel
 from runner.panels.memory import refuse_arrays, refuse_model
+from runner.panels.numbers.some_assets import of_each_asset
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
@@ -232,15 +233,16 @@ def _refuse_analyses(experiment: Experiment, market: Market) -> None:
     Raises:
         DataError: those of some do not, one line each.
     """
-    is_sampled = experiment.spec.get("target", {}).get("frequency") is not None
-    if market.fields.listed is None or is_sampled:  # of weeks or months there are fewer
+    of_own_rows = experiment.spec.get("target", {}).get("frequency") is not None
+    if market.fields.listed is None or (of_own_rows and not of_each_asset(experiment.target)):
         return
+    dates = len(market.last_rows(*periods_of(experiment.target)))
     mistakes = []
     for name, analysis in experiment.analyses.items():
         if function_behind(analysis) not in EVERY_CELL:
             continue
         try:
-            refuse_arrays(len(market.dates), len(market.assets))
+            refuse_arrays(dates, len(market.assets))
         except DataError as error:
             mistakes += [f"analyses.{name}: {line}" for line in error.mistakes]
     if mistakes:
@@ -257,8 +259,9 @@ def _refuse_too_large(experiment: Experiment, market: Market, recipe: Recipe) ->
     if model.reads == "parts":
         return
     used = len(model.uses(list(recipe.features)))
-    shape = (len(market.dates), len(market.assets))
-    listed = market.fields.listed or 0
+    dates = len(panel_rows(market, recipe))
+    shape = (dates, len(market.assets))
+    listed = (market.fields.listed or 0) * dates // len(market.dates)  # about
     refuse_model(listed, recipe.layout.row_bytes, shape, used, model.reads == "cells")
 
 

@@ -13,6 +13,10 @@ from functools import partial
 from math import isfinite
 from typing import Any, TypeVar
 
+import numpy as np
+import pandas as pd
+
+from runner.data.calendar import period_ends
 from runner.features.expressions import Expression
 from runner.features.functions import (
     beta,
@@ -27,6 +31,7 @@ from runner.features.functions import (
     volume_surprise,
 )
 from runner.features.tree import lookback_of
+from runner.schema.settings import Frequency
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Rows = Callable[..., int]  # of the settings of a feature
@@ -48,14 +53,9 @@ def looks_back(rows: int | Rows) -> Callable[[Function], Function]:
     return declare
 
 
-def _one_return(**settings: Any) -> int | None:
-    """A return of the row needs the price before it; one by week or month, all of the period."""
-    return None if settings.get("frequency") else 1
-
-
-def _as_it_is(**settings: Any) -> int | None:
-    """The row itself; one compounded by week or month needs all of the period."""
-    return None if settings.get("frequency") else 0
+def _one_return(**settings: Any) -> int:
+    """A return needs the price of the row before it."""
+    return 1
 
 
 def _window(window: int, **settings: Any) -> int:
@@ -63,9 +63,9 @@ def _window(window: int, **settings: Any) -> int:
     return window
 
 
-OWN: Mapping[object, Callable[..., int | None]] = {
+OWN: Mapping[object, Callable[..., int]] = {
     field: lambda name: 0,
-    shared: _as_it_is,
+    shared: lambda series, **settings: 0,
     market_return: _one_return,
     change: _one_return,
     lagged_return: lambda lag: lag + 1,
@@ -77,8 +77,12 @@ OWN: Mapping[object, Callable[..., int | None]] = {
 }
 
 
-def rows_before(feature: object) -> int | None:
-    """Rows before t that a feature uses; None where it says nothing, or uses all of them."""
+def rows_before(feature: object, dates: pd.DatetimeIndex) -> int | None:
+    """Rows before t that a feature uses; None where it says nothing, or uses all of them.
+
+    Args:
+        dates: all rows of the data, by which the longest week or month has so many of them.
+    """
     if isinstance(feature, Expression):
         reach = lookback_of(feature.tree)
         return int(reach) if isfinite(reach) else None
@@ -88,8 +92,15 @@ def rows_before(feature: object) -> int | None:
         function = feature.func
         settings = feature.keywords
     if function in OWN:
-        return OWN[function](**settings)
+        frequency = settings.get("frequency")
+        of_a_period = 0 if frequency is None else _longest(dates, frequency)
+        return OWN[function](**settings) + of_a_period
     declared = getattr(function, DECLARED, None)
     if callable(declared):
         return int(declared(**settings))
     return declared
+
+
+def _longest(dates: pd.DatetimeIndex, frequency: Frequency) -> int:
+    """Rows of the longest week or month."""
+    return int(np.diff(period_ends(dates, frequency), prepend=-1).max(initial=0))

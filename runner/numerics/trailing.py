@@ -43,7 +43,7 @@ def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:
     rows = max(T, 1)
     step = max(CELLS // rows, 1)
     with np.errstate(all="ignore"):
-        for first in range(0, N, step):
+        for first in range(0, N if T else 0, step):
             own = slice(first, first + step)
             arguments = []
             for cells in columns:

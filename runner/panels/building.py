@@ -67,7 +67,7 @@ def build_panel(
     wide = market.fields.listed is None
     gather = every_cell if wide else partial(listed_cells, as_read=unchanged)
     cells, with_gaps, dates, horizon, unit = gather(columns, target, market, mistakes, own)
-    on_periods = of_last_rows(features, market, dates, horizon, mistakes)
+    on_periods = of_last_rows(features if own == EVERY else {}, market, dates, horizon, mistakes)
     if mistakes:
         raise DataError(mistakes)
     computed = _computed(columns, target, dates, own)

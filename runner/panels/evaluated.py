@@ -80,8 +80,12 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
         raise DataError(f"{where}: gave {given}; allowed: a frame (T, N) or a series (T,)")
     if isinstance(values, pd.DataFrame):
         values = _in_order(where, values, market)
-    if values.index.equals(market.dates) and not values.index.equals(dates):
-        values = values.iloc[adjacent(market.dates.get_indexer(dates))]
+    rows = values.index
+    are_known = rows.equals(market.dates)
+    if market.part_of is not None:  # whose weeks or months go beyond the rows of the panel
+        are_known = rows.isin(market.dates).all()
+    if are_known and not rows.equals(dates) and dates.isin(rows).all():
+        values = values.iloc[adjacent(rows.get_indexer(dates))]
     if not values.index.equals(dates):
         raise DataError(
             f"{where}: its {len(values)} rows are not those of the data or of the target"

@@ -115,7 +115,7 @@ class Listings:
 
     def at(self, rows: np.ndarray) -> Part:
         """Those on the dates at these positions, which increase."""
-        if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        if len(rows) and (np.diff(rows) == 1).all():
             return self._adjacent(int(rows[0]), int(rows[-1]) + 1)
         new_row = np.full(len(self.dates), -1, dtype=np.int32)
         new_row[rows] = np.arange(len(rows))

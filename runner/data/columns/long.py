@@ -175,7 +175,7 @@ class KeptColumn(LongColumn):
         Of dates that follow each other, its frame is a part of this one.
         """
         of_dates = super().at(rows, parts)
-        if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        if len(rows) and (np.diff(rows) == 1).all():
             return PartOfKept(of_dates.listings, of_dates.values, self, int(rows[0]))
         return of_dates
 

@@ -78,13 +78,13 @@ class StoredListings:
         return StretchOfListings(self, first, last)
 
     def at(self, rows: np.ndarray) -> Part:
-        """Those on the dates at these positions, which increase, in memory."""
+        """Those on the dates at these positions, in memory."""
         counts = self.pointer[rows + 1] - self.pointer[rows]
         need = OF_LISTING * int(counts.sum())
         check_memory(f"{len(rows):,} dates of it are asked for at once", need)
         row = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
         kept: np.ndarray | slice
-        if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        if len(rows) and (np.diff(rows) == 1).all():
             kept = slice(int(self.pointer[rows[0]]), int(self.pointer[rows[-1] + 1]))
         else:
             before = np.cumsum(counts) - counts

@@ -94,7 +94,7 @@ class StoredLabels(Labels):
     def at(self, rows: np.ndarray | slice) -> Labels:
         """The labels on the rows at these positions, in memory unless they follow each other."""
         dates = np.arange(self.start, self.stop)[rows]
-        if len(dates) and dates[-1] - dates[0] + 1 == len(dates):
+        if len(dates) and (np.diff(dates) == 1).all():
             return self._with(start=int(dates[0]), stop=int(dates[-1]) + 1)
         blocks = [self._on(dates[at : at + SOME]) for at in range(0, max(len(dates), 1), SOME)]
         return Labels(np.concatenate(blocks), self.values, self.had)
@@ -123,7 +123,7 @@ class StoredLabels(Labels):
         return codes
 
     def _on(self, dates: np.ndarray) -> np.ndarray:
-        """The codes (dates, N) on these dates of the table, which increase."""
+        """The codes (dates, N) on these dates of the table."""
         part = self.listings.at(dates)
         codes = np.full((len(dates), len(part.listings.assets)), self.new_code[-1], dtype=np.int32)
         of_listings = self.new_code[taken(self.numbers, part.kept)]

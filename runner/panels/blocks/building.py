@@ -40,12 +40,22 @@ from runner.panels.blocks.making import (
     unseen,
     unwritable,
 )
-from runner.panels.blocks.recipe import FEW, Reach, Recipe, reach_of, target_of
+from runner.panels.blocks.recipe import (
+    FEW,
+    Reach,
+    Recipe,
+    own_rows,
+    panel_rows,
+    periods_of,
+    reach_of,
+    target_of,
+)
 from runner.panels.numbers.gathering import EVERY
 from runner.panels.numbers.rowfiles import RowFile
 from runner.panels.numbers.stored import Stored
 from runner.panels.numbers.usable import WEIGHT
 from runner.panels.panel import Panel
+from runner.panels.periods import of_last_rows
 from runner.progress import counted
 from runner.record.drafts import remove_left
 from runner.text import ASSET_DATE
@@ -68,7 +78,12 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
             cannot give; no room on the disk.
     """
     reach = reach_of(market, recipe)
-    dates = market.dates
+    rows = panel_rows(market, recipe)
+    dates = market.dates[rows]
+    mistakes: list[str] = []
+    on_periods = of_last_rows(recipe.features, market, dates, reach.horizon, mistakes)
+    if mistakes:
+        raise DataError(mistakes)
     blocks = blocks_of(market, recipe, reach)
     _prepare(folder, market, recipe)
     if not any(account_path(folder, block).exists() for block in blocks):
@@ -78,37 +93,49 @@ def build_in_blocks(market: Market, recipe: Recipe, folder: Path, executor: Exec
     by_position = dict(made_as_they_come)
     trim()  # what the last blocks took
     made = [by_position[position] for position in range(len(blocks))]
-    files = []
-    for block, of_block in zip(blocks, made, strict=True):
-        path = rows_path(folder, block)
-        if not path.exists():
-            raise unseen(folder)
-        files.append(
-            RowFile(path, block.start, np.array(of_block.starts), np.array(of_block.usable))
-        )
+    files = _files(folder, blocks, made, np.searchsorted(rows, [block.start for block in blocks]))
     _stop_at_losses(market, recipe, made)
-    unit = target_of(market.at(np.arange(min(len(dates), FEW))), recipe).unit
+    unit = target_of(market, recipe).unit
     every = tuple(range(recipe.layout.features))
-    cells = Stored(tuple(files), recipe.layout, dates, market.fields.assets, 0, len(dates), every)
+    cells = Stored(files, recipe.layout, dates, market.fields.assets, 0, len(dates), every)
     by_steps = _summed(line for of_block in made for line in of_block.by_steps)
     reasons: Counter[str] = Counter()
     for of_block in made:
         reasons.update(of_block.unknown)
     unknown = tuple(Dropped(ASSET_DATE, reason, n) for reason, n in reasons.items() if n)
+    unfinished = market.left_out(*periods_of(recipe.target))
     return Panel(
         dates=dates,
         assets=market.assets,
         names=list(recipe.features),
         cells=cells,
-        horizon=reach.after,
+        horizon=reach.horizon,
         groups=market.groups,
-        dropped=(*market.dropped, *by_steps, *unknown),
+        dropped=(*market.dropped, *unfinished, *by_steps, *unknown),
         back=tuple(made[0].back),
-        notes=market.notes,
+        notes=(*market.notes, *on_periods),
         unknown=unknown,
-        labels=market.labels,
+        labels={name: labels.at(rows) for name, labels in market.labels.items()},
         unit=unit,
     )
+
+
+def _files(
+    folder: Path, blocks: Sequence[slice], made: Sequence[Made], first: np.ndarray
+) -> tuple[RowFile, ...]:
+    """The files of the blocks, `first` the positions of their first dates in the panel.
+
+    Raises:
+        DataError: a worker wrote one elsewhere.
+    """
+    files = []
+    for block, of_block, position in zip(blocks, made, first.tolist(), strict=True):
+        path = rows_path(folder, block)
+        if not path.exists():
+            raise unseen(folder)
+        starts = np.array(of_block.starts)
+        files.append(RowFile(path, position, starts, np.array(of_block.usable)))
+    return tuple(files)
 
 
 def _prepare(folder: Path, market: Market, recipe: Recipe) -> None:
@@ -200,23 +227,25 @@ def _check_lookback(market: Market, recipe: Recipe, reach: Reach, blocks: Sequen
     middle = blocks[len(blocks) // 2].start
     if not middle:
         return
-    rows = slice(middle, min(middle + FEW, len(market.dates)))
-    longer = Reach(2 * reach.before + FEW, reach.after)
-    part, _ = part_of(market, longer, rows)
+    rows = panel_rows(market, recipe)
+    first_after = int(rows[np.searchsorted(rows, middle)])
+    some = slice(middle, max(min(middle + FEW, len(market.dates)), first_after + 1))
+    longer = reach._replace(before=2 * reach.before + FEW)
+    part, _ = part_of(market, longer, some)
     from_earlier = part.of_positions(evenly(len(part.assets), SOME))
-    earlier_dates = min(middle, longer.before) - min(middle, reach.before)
-    from_said = from_earlier.at(np.arange(earlier_dates, len(part.dates)))
-    before = min(middle, reach.before)
-    own = slice(before, before + rows.stop - rows.start)
-    as_said = panel_of(from_said, recipe, own)
-    earlier_rows = earlier_dates + np.arange(own.start, own.stop)
-    earlier = panel_of(from_earlier, recipe, EVERY).at(earlier_rows)
+    earliest = max(middle - longer.before, 0)
+    said = max(middle - reach.before, 0)
+    from_said = from_earlier.at(np.arange(said - earliest, len(part.dates)))
+    as_said = panel_of(from_said, recipe, own_rows(rows, said, some))
+    own = own_rows(rows, earliest, some)
+    earlier = panel_of(from_earlier, recipe, EVERY).at(np.arange(own.start, own.stop))
     mistakes = []
     for name in recipe.features:
         if not _same_column(as_said, earlier, name):
             mistakes.append(
                 f"features.{name}: it changes where the data begin earlier than the "
-                f"{rows_before(recipe.features[name]):,} rows before t that it says it looks back; "
+                f"{rows_before(recipe.features[name], market.dates):,} rows before t that it says "
+                "it looks back; "
                 "allowed: rows that do not depend on what is before (runner.features.looks_back)"
             )
     if mistakes:

@@ -10,7 +10,7 @@ import numpy as np
 from runner.data.columns.long import LongColumn
 from runner.data.market import Market
 from runner.data.reading.parsing import pieces
-from runner.panels.blocks.recipe import Reach, Recipe
+from runner.panels.blocks.recipe import Reach, Recipe, panel_rows
 
 NUMBERS = 2**25  # of the rows of a block
 CELLS = 5_000_000  # (date x asset) of one column of a block, with the rows before and after it
@@ -21,10 +21,12 @@ LONG = 4  # look-backs of a block that would compute little twice if it were sho
 def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     """The dates of each block: as many as fit, the first at the first date.
 
-    Bounded are the rows, with all columns, and the cells (date x asset) of one column, and half as
-    many of both where a block is long beside its look-back.
+    Blocks end with a row of the panel, so that none cuts a week or month of the target; what
+    follows the last one is in none. Bounded are the rows, with all columns, and the cells (date x
+    asset) of one column, and half as many of both where a block is long beside its look-back.
     """
-    T = len(market.dates)
+    ends = panel_rows(market, recipe) + 1  # where a block may end
+    T = int(ends[-1])
     of_chunks = _chunks(market)
     columns = recipe.layout.numbers
     around = reach.before + reach.after
@@ -33,7 +35,7 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
     while start < T:
         stop = start
         while stop < T:
-            longer = min(stop + CHUNK, T)
+            longer = _end_of(stop + CHUNK, stop, ends)
             own = slice(start // CHUNK, -(-longer // CHUNK))
             known = slice(
                 max(start - reach.before, 0) // CHUNK, -(-(longer + reach.after) // CHUNK)
@@ -42,12 +44,18 @@ def blocks_of(market: Market, recipe: Recipe, reach: Reach) -> list[slice]:
             cells = alive * (longer - start + around)
             numbers = int(of_chunks.rows[own].sum()) * columns
             share = max(cells / CELLS, numbers / NUMBERS)
-            if _is_enough(longer - start, share, reach):
+            if stop > start and _is_enough(longer - start, share, reach):
                 break
             stop = longer
         blocks.append(slice(start, stop))
         start = stop
     return blocks
+
+
+def _end_of(at_most: int, after: int, ends: np.ndarray) -> int:
+    """The last of the ends of blocks up to a row, the next one where none is after the other."""
+    place = np.searchsorted(ends, [at_most, after], side="right").tolist()
+    return int(ends[max(place[0] - 1, place[1])])
 
 
 def _is_enough(dates: int, share: float, reach: Reach) -> bool:

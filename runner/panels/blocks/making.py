@@ -15,7 +15,7 @@ from runner.data.market import Market
 from runner.data.notices import Blanked
 from runner.data.stored.folder import ELSEWHERE
 from runner.errors import DataError
-from runner.panels.blocks.recipe import Reach, Recipe
+from runner.panels.blocks.recipe import Reach, Recipe, own_rows, panel_rows
 from runner.panels.building import build_panel
 from runner.panels.numbers.cells import Ragged
 from runner.panels.numbers.rowfiles import Layout, write_rows
@@ -58,8 +58,8 @@ def make_block(market: Market, recipe: Recipe, reach: Reach, folder: Path, block
     if there is not None:
         return there
     part, assets = part_of(market, reach, block)
-    before = min(block.start, reach.before)
-    panel = panel_of(part, recipe, slice(before, before + block.stop - block.start))
+    first = max(block.start - reach.before, 0)
+    panel = panel_of(part, recipe, own_rows(panel_rows(market, recipe), first, block))
     cells = panel.cells
     if not isinstance(cells, Ragged):
         cells = _listed(panel)

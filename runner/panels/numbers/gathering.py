@@ -316,7 +316,7 @@ class Reading:
     def _cells(self, name: str, part: Market) -> np.ndarray:
         """A column of these data, of the rows that it looks back to where the panel is a block."""
         column = self.asked[name]
-        back = rows_before(column)
+        back = rows_before(column, part.calendar.dates)
         if self.own != EVERY and back is not None:
             first = max(int(self.rows[0]) - back, 0)
             part = part.at(np.arange(first, len(part.dates)))

@@ -48,7 +48,7 @@ from runner.targets import (
     same_period_return,
     up,
 )
-from runner.trials.influence import influence
+from runner.trials.influence import influence, influence_of
 from runner.validation.benchmark import train_means
 from runner.validation.folds import shared_by
 from runner.validation.splitters import Fold
@@ -161,6 +161,23 @@ MODELS = {
 }
 
 
+@pytest.mark.parametrize("name", ["asset effects", "two effects", "sector x date effects"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_what_dates_add_beside_effects_is_that_of_arrays(
+    name: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ragged(seed=4, weighted=weighted)
+    model = Regression(**{**MODELS[name], **({"weights": "w"} if weighted else {})})
+    found = []
+    for panel, numbers in ((rows, 2_000), (rows, 10**9), (as_arrays(rows), 10**9)):
+        monkeypatch.setattr("runner.trials.influence.CELLS", numbers)
+        found.append(influence_of(panel, model, model.fit(panel)))
+    for one in found[:2]:
+        same(one.series, found[2].series)
+        same(one.contributions, found[2].contributions)
+        assert one.doubts == found[2].doubts
+
+
 @pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_every_estimator_gives_what_it_gives_on_arrays(
@@ -224,6 +241,9 @@ def test_every_forecast_is_that_of_arrays(name: str) -> None:
         "exchange of the date",
         "exchange of the date, two-way",
         "clusters of the exchange of the date",
+        "asset effects",
+        "two effects",
+        "sector x date effects",
     ],
 )
 def test_no_feature_becomes_an_array_of_every_cell(
@@ -238,6 +258,7 @@ def test_no_feature_becomes_an_array_of_every_cell(
         return wide(cells, array)
 
     monkeypatch.setattr(Ragged, "wide", without_features)
+    monkeypatch.setattr("runner.trials.influence.CELLS", 2_000)
     model = Regression(**MODELS[name]).on(rows)
     fit = model.fit(rows)
     assert np.isfinite(fit.params).any()

@@ -81,6 +81,14 @@ SETTINGS = {
         "target=forward_return",
         "validation=none",
     ),
+    "effects of assets and dates": (
+        "model=pooled",
+        "model.effects=[asset,date]",
+        "target=forward_return",
+        "validation=walk_forward",
+        "validation.first=48",
+        "validation.test=24",
+    ),
     "effects of a label that changes": (
         "model=pooled",
         "model.effects=[industry*date]",

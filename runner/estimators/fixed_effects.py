@@ -14,16 +14,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import fdtrc
 
+from runner.estimators.beside_effects import cells_of, pool_beside, refuse_large
 from runner.estimators.estimates import Estimates, nothing
-from runner.estimators.estimation import EXACT, covariance_of, regressors, robust, weights_of
-from runner.estimators.pools import Pool
+from runner.estimators.estimation import (
+    EXACT,
+    covariance_of,
+    robust,
+    weighted,
+)
 from runner.estimators.settings import BY_DATE
 from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside
-from runner.numerics.effects.within import Cells, Solved, Within, refined, solve, within
+from runner.numerics.effects.cells import AnyCells
+from runner.numerics.effects.within import Solved, Within, refined, solve, within
 from runner.numerics.least_squares import NotEstimable
-from runner.numerics.moments import of_part, shift_of
+from runner.panels.numbers.selections import marked
 from runner.panels.panel import Panel
-from runner.panels.units import DATE, Unit, cluster_key, units
+from runner.panels.units import DATE, cluster_key, units
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -34,16 +40,13 @@ EXACT_FIT = 1e-13
 
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows; effects have no errors of their own."""
-    weights = weights_of(model, panel, rows)
+    panel = weighted(model, panel, rows)
     kinds = kinds_of(model, panel)
     estimates = _nothing(model, panel, rows, kinds)
     of_dates: list[np.ndarray] = []
     for u, unit in enumerate(estimates.units):
-        first = unit.rows.min()
-        last = unit.rows.max()
-        after = last + 1
-        span = slice(first, after)
-        cells = _cells(unit, span, model, panel, weights)
+        span = slice(int(unit.rows.min()), int(unit.rows.max()) + 1)
+        cells = cells_of(unit, span, model, panel)
         sides = [kind.side(span, unit.assets) for kind in kinds]
         left = _fill(estimates, u, model, panel, cells, sides)
         if left is None:
@@ -104,7 +107,7 @@ def kinds_of(model: RegressionSettings, panel: Panel) -> list[Kind]:
 
 
 def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
-    T, N = panel.y.shape
+    T, N = panel.cells.shape
     every = np.arange(T)
     dates = every[:, None]
     if name == "date":
@@ -124,19 +127,11 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     return Kind(name, label, False, labels.codes, L)
 
 
-def absorbed_by(kinds: Sequence[Kind], unit: Unit, panel: Panel, cells: Cells) -> Cells:
-    """The cells of a unit on all dates of the panel less these effects."""
-    T = len(panel.dates)
-    every = slice(0, T)
-    sides = [kind.side(every, unit.assets) for kind in kinds]
-    return absorb(cells, sides).cells
-
-
 def _nothing(
     model: RegressionSettings, panel: Panel, rows: np.ndarray, kinds: Sequence[Kind]
 ) -> Estimates:
     """No estimates of any unit yet, and no effects."""
-    T, N = panel.y.shape
+    T, N = panel.cells.shape
     group = units(panel, rows, model.by)
     U = len(group)
     k = len(model.terms(panel.names))
@@ -165,33 +160,12 @@ def _nothing(
     )
 
 
-def _cells(
-    unit: Unit, span: slice, model: RegressionSettings, panel: Panel, weights: np.ndarray | None
-) -> Cells:
-    """The cells of a unit on the dates of `span`, from its first row to its last."""
-    assets: slice | np.ndarray = unit.assets
-    N = len(unit.assets)
-    if len(panel.assets) == N:
-        assets = slice(None)
-    dates = span.stop - span.start
-    shape = (dates, N)
-    use = np.zeros(shape, dtype=bool)
-    use[unit.rows - span.start] = panel.valid[:, assets][unit.rows]
-    part = of_part(weights, span)
-    if part is not None:
-        part = part[:, assets]
-    features = regressors(panel, model.regressors)
-    X = features[span, assets]
-    y = panel.y[span, assets]
-    return Cells(X, y, use, part)
-
-
 def _fill(
     estimates: Estimates,
     u: int,
     model: RegressionSettings,
     panel: Panel,
-    cells: Cells,
+    cells: AnyCells,
     sides: Sequence[Side],
 ) -> Absorbed | None:
     """Fill in one unit, and return what the effects leave of it.
@@ -199,8 +173,7 @@ def _fill(
     None where it cannot be estimated: then the reason is filled in.
     """
     terms = model.terms(panel.names)
-    cells_used = cells.use.sum()
-    n = int(cells_used)
+    n = cells.n
     estimates.n[u] = n
     try:
         left, solution = _solved(model, cells, terms, sides)
@@ -220,9 +193,9 @@ def _fill(
     estimates.tss[u] = demeaned.tss
     estimates.absorbed[u] = demeaned.absorbed
     estimates.tss_within[u] = tss_within
-    if cells.weights is not None:
-        logs = np.log(cells.weights[cells.use])
-        total = logs.sum()
+    weights = cells.weights_in_use()
+    if weights is not None:
+        total = np.log(weights).sum()
         estimates.weight_term[u] = 0.5 * total
     if ssr <= EXACT_FIT * tss_within:
         estimates.reason[u] = EXACT
@@ -234,9 +207,8 @@ def _fill(
         _f_of_slopes(estimates, u, number_of_terms)
     if model.cov != "nonrobust":
         assets = estimates.units[u].assets
-        pool = _pool(left.cells, demeaned, solution)
         counted = _counted(model, panel, left, sides, assets)
-        pool = pool._replace(absorbed=counted)
+        pool = pool_beside(left.cells, demeaned, solution.b, solution.bread, counted)
         covariance = partial(covariance_of, pool, model, panel, assets)
         robust(estimates, u, model, panel, covariance)
     return left
@@ -255,7 +227,7 @@ def _f_of_slopes(estimates: Estimates, u: int, K: int) -> None:
 
 
 def _solved(
-    model: RegressionSettings, cells: Cells, terms: list[str], sides: Sequence[Side]
+    model: RegressionSettings, cells: AnyCells, terms: list[str], sides: Sequence[Side]
 ) -> tuple[Absorbed, Solved]:
     """What the effects leave of one unit, and its slopes.
 
@@ -265,35 +237,21 @@ def _solved(
     Raises:
         NotEstimable: no rows, or none of the slopes can be estimated beside the effects.
     """
-    if not cells.use.any():
+    if not cells.n:
         raise NotEstimable("no rows")
+    if not cells.balanced and len(model.effects) > 1:
+        refuse_large(cells.shape)
     if sides:
         left = absorb(cells, sides)
         solution = solve(left.within, cells, terms)
         if not solution.sound:
             solution = refined_beside(solution, left, sides)
         return left, solution
-    shift = shift_of(cells.X, cells.y, cells.use)
-    shift = shift[0, 0]
-    demeaned = within(cells, model.effects, shift)
+    demeaned = within(cells, model.effects)
     solution = solve(demeaned, cells, terms)
     if not solution.sound:
         solution = refined(solution, cells, model.effects)
     return Absorbed(demeaned, cells, ()), solution
-
-
-def _pool(cells: Cells, demeaned: Within, solution: Solved) -> Pool:
-    """The regression as its covariance takes it."""
-    return Pool(
-        X=cells.X,
-        y=cells.y,
-        use=cells.use,
-        b=solution.b,
-        bread=solution.bread,
-        weights=cells.weights,
-        alpha=demeaned.alpha,
-        delta=demeaned.delta,
-    )
 
 
 def _counted(
@@ -313,8 +271,7 @@ def _counted(
     if several or not model.clusters:
         return absorbed
     if sides:
-        use = left.cells.use
-        lies_within = _nested(model, panel, use, sides[0], assets)
+        lies_within = _nested(model, panel, left.cells, sides[0], assets)
     elif model.effects[0] == "date":
         clusters = set(model.clusters)
         lies_within = clusters == {"date"}
@@ -326,12 +283,11 @@ def _counted(
 
 
 def _nested(
-    model: RegressionSettings, panel: Panel, use: np.ndarray, side: Side, assets: np.ndarray
+    model: RegressionSettings, panel: Panel, cells: AnyCells, side: Side, assets: np.ndarray
 ) -> bool:
     """Whether every effect of a side lies in one cluster, whichever way clusters are made."""
-    t, i = np.nonzero(use)
-    of_cells = np.broadcast_to(side.codes, use.shape)
-    codes = of_cells[t, i]
+    t, i = cells.places()
+    codes = side.at(t, i)
     for name in model.clusters:
         key = cluster_key(panel, name)
         cluster = t
@@ -357,7 +313,7 @@ def _effects_by_code(
     """
     b = estimates.b[u]
     assets = estimates.units[u].assets
-    use = left.cells.use
+    t, i = left.cells.places()
     level = 0.0
     for kind, side, effects in zip(kinds, sides, left.effects, strict=True):
         values = _beside_slopes(b, effects)
@@ -376,9 +332,8 @@ def _effects_by_code(
             level = float(means[0])
         deviation = of_dates - means
         about_mean = deviation.ravel()
-        codes = np.broadcast_to(side.codes, use.shape)
         date_effects = np.asarray(estimates.date_effects)
-        date_effects[span, assets] += np.where(use, about_mean[codes], 0.0)
+        date_effects[span.start + t, assets[i]] += about_mean[side.at(t, i)]
     for kind in kinds:
         if not kind.by_date:
             values = _of_kind(estimates, kind)
@@ -422,15 +377,16 @@ def _means(of_dates: np.ndarray) -> np.ndarray:
         return np.asarray(mean)
 
 
-def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span: slice) -> None:
+def _effects(estimates: Estimates, u: int, demeaned: Within, cells: AnyCells, span: slice) -> None:
     """Fill in what the forecast adds to x b: effects of assets, and of dates about their mean."""
     b = estimates.b[u]
     assets = estimates.units[u].assets
     asset = _beside_slopes(b, demeaned.alpha)
     date = _beside_slopes(b, demeaned.delta)
-    used = cells.use.any(axis=1)
+    t, i = cells.places()
+    used = marked(t, len(date))
     level = date[used].mean()
-    known = cells.use.any(axis=0)
+    known = marked(i, len(asset))
     asset_effects = np.asarray(estimates.asset_effects)
     effects = asset + level
     of_assets = np.where(known, effects, np.nan)

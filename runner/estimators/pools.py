@@ -10,6 +10,7 @@ import numpy as np
 from runner.numerics.compiled.rows import Scores
 from runner.numerics.compiled.rule import wanted_of_rows
 from runner.panels.numbers.cells import Cells, Cube, Ragged, Stored
+from runner.panels.numbers.selections import selected
 
 IN_CACHE = 8_192  # cells of one regressor at a time, which stay in the cache
 FEWEST_DATES = 16  # at a time, however many assets there are
@@ -99,20 +100,20 @@ class Pool(NamedTuple):
         used = np.logical_or.reduceat(use, starts, axis=1)
         return int(used.sum())
 
-    def of_assets(self, start: int, stop: int) -> Pool:
-        """The same regression on the assets from start to before stop."""
-        own = slice(start, stop)
-        alpha = self.alpha
-        member = self.member
-        weights = self.weights
-        return self._replace(
-            X=self.X[:, own],
-            y=self.y[:, own],
-            use=self.use[:, own],
-            alpha=None if alpha is None else alpha[own],
-            member=None if member is None else member[own],
-            weights=None if weights is None else weights[:, own],
-        )
+    def by_assets(self, numbers: int) -> Iterator[Pool]:
+        """The same regression on some assets at a time, of about so many numbers."""
+        T, N = self.shape
+        size = max(numbers // (T * len(self.b)), 1)
+        for start in range(0, N, size):
+            own = slice(start, start + size)
+            yield self._replace(
+                X=self.X[:, own],
+                y=self.y[:, own],
+                use=self.use[:, own],
+                alpha=selected(self.alpha, own),
+                member=selected(self.member, own),
+                weights=None if self.weights is None else self.weights[:, own],
+            )
 
     def blocks(self, rows: slice) -> Iterator[Block]:
         """Each block of these dates; its regressors are written over by the next."""
@@ -158,7 +159,7 @@ class Pool(NamedTuple):
 
 
 class RaggedPool(NamedTuple):
-    """One pooled regression on rows of listed cells, without effects.
+    """One pooled regression on rows of listed cells.
 
     Attributes:
         cells: their numbers; usable are the cells in use.
@@ -166,6 +167,7 @@ class RaggedPool(NamedTuple):
         b: (k,) estimates.
         bread: (k, k) inverse of X'X.
         member: (N, L) dummies, which stand last in b.
+        alpha, delta, absorbed: as of `Pool`.
     """
 
     cells: Ragged | Stored
@@ -173,6 +175,9 @@ class RaggedPool(NamedTuple):
     b: np.ndarray
     bread: np.ndarray
     member: np.ndarray
+    alpha: np.ndarray | None = None
+    delta: np.ndarray | None = None
+    absorbed: int = 0
 
     @property
     def n(self) -> int:
@@ -180,7 +185,7 @@ class RaggedPool(NamedTuple):
 
     @property
     def df(self) -> int:
-        return self.n - len(self.b)
+        return self.n - len(self.b) - self.absorbed
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -209,13 +214,52 @@ class RaggedPool(NamedTuple):
             total += int(np.count_nonzero(np.diff(pair, prepend=-1)))
         return total
 
-    def of_assets(self, start: int, stop: int) -> Pool:
-        """The same regression on the assets from start to before stop, as arrays."""
-        dates = np.arange(self.shape[0])
-        cube = self.cells.of(dates, np.arange(start, stop)).cube
-        X = cube.columns(self.columns)
-        member = self.member[start:stop]
-        return Pool(X, cube.y, cube.valid, self.b, self.bread, cube.weights, member=member)
+    def by_assets(self, numbers: int) -> Iterator[Pool]:
+        """The same regression on some assets at a time, as arrays of about so many numbers.
+
+        Assets that begin near each other come together, on the dates from the first of them on to
+        the last: few cells of the arrays are then empty.
+        """
+        first, last = self._spans()
+        used = np.flatnonzero(last >= 0)
+        order = used[np.argsort(first[used], kind="stable")]
+        while len(order):
+            until = np.maximum.accumulate(last[order]) + 1
+            lengths = until - first[order[0]]
+            sizes = lengths * np.arange(1, len(order) + 1) * len(self.b)
+            several = max(int(np.searchsorted(sizes, numbers, side="right")), 1)
+            dates = np.arange(first[order[0]], until[several - 1])
+            yield self._of_assets(dates, np.sort(order[:several]))
+            order = order[several:]
+
+    def _spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and last date (N,) on which each asset has a cell in use; T and -1 without one."""
+        T, N = self.shape
+        first = np.full(N, T)
+        last = np.full(N, -1)
+        for start, part in self.cells.stretches():
+            used = np.flatnonzero(part.valid)
+            asset = part.listings.column[used]
+            date = part.listings.row[used] + start
+            last[asset] = date
+            new = np.flatnonzero(first[asset] == T)[::-1]  # of several dates the first comes last
+            first[asset[new]] = date[new]
+        return first, last
+
+    def _of_assets(self, dates: np.ndarray, assets: np.ndarray) -> Pool:
+        """The same regression on these dates and assets, as arrays."""
+        cube = self.cells.of(dates, assets).cube
+        return Pool(
+            X=cube.columns(self.columns),
+            y=cube.y,
+            use=cube.valid,
+            b=self.b,
+            bread=self.bread,
+            weights=cube.weights,
+            alpha=selected(self.alpha, assets),
+            delta=selected(self.delta, dates),
+            member=self.member[assets],
+        )
 
     def blocks(self, rows: slice) -> Iterator[Block]:
         """Each block of these dates, of the assets that have a cell in use on one of them."""
@@ -231,8 +275,9 @@ class RaggedPool(NamedTuple):
 
     @property
     def is_compiled(self) -> bool:
-        """Whether compiled code adds up its scores: those of many rows, without dummies."""
-        return self.member.shape[1] == 0 and wanted_of_rows(self.cells.rows)
+        """Whether compiled code adds up its scores: of many rows, without dummies and effects."""
+        plain = self.member.shape[1] == 0 and self.alpha is None
+        return plain and wanted_of_rows(self.cells.rows)
 
     def scores(self, rows: slice) -> tuple[np.ndarray, Scores]:
         """Sums (T, k) of the scores of each of these dates, and those of assets and products."""
@@ -258,14 +303,19 @@ class RaggedPool(NamedTuple):
         unused = place[~part.valid[held]]
         lines = np.zeros((terms, B * A))  # of a term each, whose numbers lie together
         lines[:constants, place] = 1.0
-        for line, regressor in zip(lines[constants:k], self.columns, strict=True):
-            line[place] = part.X[held, regressor]
+        for j, regressor in enumerate(self.columns):
+            lines[constants + j, place] = part.X[held, regressor]
         for line, of_assets in zip(lines[k:], self.member.T, strict=True):
             line[place] = of_assets[listings.column[held]]
         lines[:, unused] = 0.0
         z = lines.reshape(terms, B, A).swapaxes(0, 1)
         y = np.zeros(B * A)
         y[place] = part.y[held]
+        if self.alpha is not None and self.delta is not None:
+            taken = self.alpha[listings.column[held]] + self.delta[dates.start + row]
+            for line, of_column in zip((*lines[:k], y), taken.T, strict=True):
+                line[place] -= of_column
+            lines[:, unused] = 0.0
         y[unused] = 0.0
         u = y.reshape(B, A) - self.b @ z
         if part.weights is not None:

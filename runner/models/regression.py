@@ -46,10 +46,10 @@ class Regression(RegressionSettings, Model):
 
     @property
     def reads(self) -> Literal["parts", "rows", "cells"]:
-        """Sums need some dates at a time; a logit goes over all rows, and so do weights of rows."""
-        if self.absorbed or self.components or self.weights == "inverse_variance":
+        """Sums need some dates at a time; others go over all rows: a logit, weights, effects."""
+        if self.components or self.weights == "inverse_variance":
             return "cells"
-        of_rows = self.estimator == "logit" or self.weights is not None
+        of_rows = self.estimator == "logit" or self.weights is not None or bool(self.absorbed)
         return "rows" if of_rows else "parts"
 
     @property

@@ -219,11 +219,12 @@ def _known(panel: Panel, model: Regression, b: np.ndarray, bread: np.ndarray) ->
 
 def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.ndarray) -> AnyPool:
     """The regression of a unit with its effects, as its robust errors see it."""
+    from runner.estimators.beside_effects import cells_of, pool_beside
     from runner.estimators.estimation import columns_of
-    from runner.estimators.fixed_effects import absorbed_by, kinds_of
+    from runner.estimators.fixed_effects import kinds_of
     from runner.estimators.pools import Pool, pool_of
-    from runner.numerics.effects.within import Cells, within
-    from runner.numerics.moments import shift_of
+    from runner.numerics.effects.absorb import absorb
+    from runner.numerics.effects.within import within
 
     every_row = np.arange(len(panel.dates))
     cells = panel.cells.of(every_row, unit.assets)
@@ -231,23 +232,21 @@ def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.
     member = panel.dummies(model.regressors)[unit.assets]
     if model.estimator != "logit" and not model.effects:
         return pool_of(cells, columns, b, bread, member)
-    cube = cells.cube
-    X = cube.columns(columns)
-    y = cube.y
-    use = cube.valid
-    w = cube.weights
-    pool = Pool(X, y, use, b, bread, w, member=member)
     if model.estimator == "logit":
         from runner.estimators.logit import as_least_squares
 
+        cube = cells.cube
+        X = cube.columns(columns)
+        pool = Pool(X, cube.y, cube.valid, b, bread, cube.weights, member=member)
         return as_least_squares(pool, model.constant)
+    own = cells_of(unit, slice(0, len(panel.dates)), model, panel)
     kinds = kinds_of(model, panel)
     if kinds:
-        left_of_codes = absorbed_by(kinds, unit, panel, Cells(X, y, use, w))
-        return pool._replace(X=left_of_codes.X, y=left_of_codes.y)
-    shift = shift_of(X, y, use)[0, 0]
-    left = within(Cells(X, y, use, w), model.effects, shift)
-    return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)
+        sides = [kind.side(slice(0, len(panel.dates)), unit.assets) for kind in kinds]
+        left = absorb(own, sides)
+        return pool_beside(left.cells, left.within, b, bread, 0)
+    demeaned = within(own, model.effects)
+    return pool_beside(own, demeaned, b, bread, demeaned.absorbed)
 
 
 class OfDates(NamedTuple):
@@ -369,13 +368,11 @@ def _bread(pool: AnyPool) -> np.ndarray:
 def _by_asset(
     pool: AnyPool, bread: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Effective regressors (T, n, k), residuals and cells in use (T, n), a few assets at a time."""
-    T, N = pool.shape
+    """Effective regressors (T, n, k), residuals and cells in use (T, n), some assets at a time."""
     k = len(pool.b)
-    size = max(CELLS // (T * k), 1)
-    for start in range(0, N, size):
-        part = pool.of_assets(start, min(start + size, N))
-        a = np.empty((T, part.y.shape[1], k))
+    for part in pool.by_assets(CELLS):
+        T, assets = part.shape
+        a = np.empty((T, assets, k))
         residual = np.empty(part.y.shape)
         for block in part.blocks(slice(0, T)):
             solved = np.matmul(bread, block.z)

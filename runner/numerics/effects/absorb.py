@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner.numerics.effects.within import Cells, Solved, Within
+from runner.numerics.effects.cells import AnyCells
+from runner.numerics.effects.within import Solved, Within
 
 # Each pass after the first works on what the one before left, and finds the digits that it lost.
 PASSES = 3
@@ -30,6 +31,12 @@ class Side(NamedTuple):
     codes: np.ndarray
     size: int
 
+    def at(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
+        """Codes (n,) of cells by the positions of their dates and assets."""
+        dates, assets = self.codes.shape
+        codes = self.codes[t if dates > 1 else 0, i if assets > 1 else 0]
+        return np.broadcast_to(codes, t.shape)
+
 
 class Absorbed(NamedTuple):
     """One regression less its effects.
@@ -41,7 +48,7 @@ class Absorbed(NamedTuple):
     """
 
     within: Within
-    cells: Cells
+    cells: AnyCells
     effects: tuple[np.ndarray, ...]
 
 
@@ -62,17 +69,13 @@ class _Group(NamedTuple):
 
 
 @np.errstate(over="ignore", invalid="ignore")  # columns too large for products are refused later
-def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
+def absorb(cells: AnyCells, sides: Sequence[Side]) -> Absorbed:
     """Take the effects of one or two sides out of every column."""
-    use = cells.use
-    Z = np.column_stack([cells.X[use], cells.y[use]])
-    w = np.ones(len(Z))
-    if cells.weights is not None:
-        w = cells.weights[use]
-    groups = []
-    for side in sides:
-        codes = np.broadcast_to(side.codes, use.shape)
-        groups.append(_group(codes[use], w, side.size))
+    Z = cells.in_use()
+    weights = cells.weights_in_use()
+    w = np.ones(len(Z)) if weights is None else weights
+    t, i = cells.places()
+    groups = [_group(side.at(t, i), w, side.size) for side in sides]
     first = groups[0]
     if len(groups) == 2:
         second = groups[1]
@@ -101,16 +104,15 @@ def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
             break
     within = _products(Z, left, w, system.absorbed, cells)
     of_sides = list(map(_of_side, groups, effects))
-    cells_left = _in_cells(cells, left)
     all_sides = tuple(of_sides)
-    return Absorbed(within, cells_left, all_sides)
+    return Absorbed(within, cells.of_columns(left), all_sides)
 
 
 def _products(
-    Z: np.ndarray, left: np.ndarray, w: np.ndarray, absorbed: int, cells: Cells
+    Z: np.ndarray, left: np.ndarray, w: np.ndarray, absorbed: int, cells: AnyCells
 ) -> Within:
     """Products of what is left of the columns Z (n, P)."""
-    T, N = cells.y.shape
+    T, N = cells.shape
     P = Z.shape[1]
     weighted = left * w[:, None]
     S = left.T @ weighted
@@ -135,16 +137,6 @@ def _of_side(group: _Group, values: np.ndarray) -> np.ndarray:
     effects = np.full(shape, np.nan)
     effects[group.used] = values
     return effects
-
-
-def _in_cells(cells: Cells, columns: np.ndarray) -> Cells:
-    """Columns (n, P) of the cells in use in their places, zero elsewhere."""
-    X = np.zeros(cells.X.shape)
-    y = np.zeros(cells.y.shape)
-    used = cells.use
-    X[used] = columns[:, :-1]
-    y[used] = columns[:, -1]
-    return Cells(X, y, cells.use, cells.weights)
 
 
 def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
@@ -277,9 +269,7 @@ def _first_of_each_component(C: Any) -> np.ndarray:
 def refined_beside(solved: Solved, absorbed: Absorbed, sides: Sequence[Side]) -> Solved:
     """The solution after a step on its residuals, which finds digits that the products lost."""
     K = len(solved.b)
-    left = absorbed.cells
-    u = left.y - left.X @ solved.b
-    residuals = left._replace(y=u)
+    residuals = absorbed.cells.less(solved.b)
     within = absorb(residuals, sides).within
     S = within.S
     xu = S[:K, K]

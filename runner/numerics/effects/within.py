@@ -13,64 +13,24 @@ Letters: P = K + 1 columns [x, y].
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from runner.numerics.effects.cells import AnyCells
 from runner.numerics.least_squares import LARGEST, NotEstimable, collinear_terms, refuse_outsized
-from runner.numerics.moments import halves, shift_of
+from runner.numerics.moments import halves
 from runner.numerics.normal_equations import CONDITION, UNEXPLAINED
 
-BLOCK = 16  # dates at a time
 # Share of a column's variation left by the effects, at or below which one pass has lost digits.
 KEPT = 1e-4
 # Each pass after the first works on what the one before left, and finds the digits that it lost.
 PASSES = 3
+ROWS = 2048  # of a sparse table whose products are summed at a time
 ABSORBED = 1e-20  # share of variation below which nothing is left of a column
 RANK = 1e-9  # smallest eigenvalue of the correlations, relative to the largest
-
-
-class Cells(NamedTuple):
-    """Regressors X (T, N, K), target y (T, N), cells in use (T, N), and weights (T, N) or None."""
-
-    X: np.ndarray
-    y: np.ndarray
-    use: np.ndarray
-    weights: np.ndarray | None
-
-    def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Columns [x, y] (B, K + 1, N) of each block of these dates, and weights (B, N).
-
-        The columns are written over by the next block.
-        """
-        _, N, K = self.X.shape
-        shape = (BLOCK, K + 1, N)
-        buffer = np.empty(shape)
-        for start in range(rows.start, rows.stop, BLOCK):
-            stop = min(start + BLOCK, rows.stop)
-            part = slice(start, stop)
-            z = buffer[: stop - start]
-            X = self.X[part]
-            z[:, :K] = X.swapaxes(1, 2)
-            z[:, K] = self.y[part]
-            yield part, z, self._weights(part)
-
-    def _weights(self, part: slice) -> np.ndarray | None:
-        """Weights (B, N) of these dates, zero in cells that are not in use; None without any."""
-        if self.weights is None:
-            return None
-        used = self.use[part]
-        weights = self.weights[part]
-        return np.where(used, weights, 0.0)
-
-    @property
-    def counts(self) -> np.ndarray:
-        """Weights (T, N), zero in cells that are not in use."""
-        if self.weights is None:
-            return self.use.astype(float)
-        return np.where(self.use, self.weights, 0.0)
 
 
 class Within(NamedTuple):
@@ -110,15 +70,16 @@ class Solved(NamedTuple):
 
 # Columns too large for products are refused by `solve`.
 @np.errstate(over="ignore", invalid="ignore")
-def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
+def within(cells: AnyCells, effects: Sequence[str]) -> Within:
     """Take the effects out of every column.
 
     Args:
         cells: the columns.
         effects: "asset", "date" or both.
-        shift: (K + 1,) a point amid the columns, where rounding is least.
     """
-    T, N, K = cells.X.shape
+    T, N = cells.shape
+    shift = cells.point()
+    K = len(shift) - 1
     dummies = Dummies.of(cells, effects)
     point = (N, 1)
     alpha = np.tile(shift, point)
@@ -151,7 +112,7 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
 
 
 def _sums(
-    cells: Cells, alpha: np.ndarray, delta: np.ndarray
+    cells: AnyCells, alpha: np.ndarray, delta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Products and sums of the columns less the effects.
 
@@ -161,7 +122,7 @@ def _sums(
     T = len(delta)
 
     def sums_of_rows(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _sums_of(cells, alpha, delta, rows)
+        return cells.sums(alpha, delta, rows)
 
     parts = halves(T, sums_of_rows)
     S_parts, A_parts, D_parts = zip(*parts, strict=True)
@@ -171,42 +132,13 @@ def _sums(
     return S, A.T, D
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _sums_of(
-    cells: Cells, alpha: np.ndarray, delta: np.ndarray, rows: slice
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same over these dates, the sums over dates as (P, N)."""
-    N, P = alpha.shape
-    S = np.zeros((P, P))
-    A = np.zeros((P, N))
-    length = rows.stop - rows.start
-    D = np.empty((length, P))
-    with_dates = bool(delta.any())
-    for part, z, w in cells.blocks(rows):
-        use = cells.use[part]
-        z -= alpha.T
-        if with_dates:
-            z -= delta[part, :, None]
-        if not use.all():
-            by_cell = z.swapaxes(1, 2)
-            by_cell[~use] = 0.0
-        weighted = z if w is None else z * w[:, None]
-        weighted_by_cell = weighted.swapaxes(1, 2)
-        products = np.matmul(z, weighted_by_cell)
-        S += products.sum(axis=0)
-        A += weighted.sum(axis=0)
-        first = part.start - rows.start
-        last = first + len(z)
-        D[first:last] = weighted.sum(axis=2)
-    return S, A, D
-
-
 class Dummies(NamedTuple):
     """The normal equations of the dummies.
 
     Attributes:
         asset, date: weights of each asset (N,) and date (T,), None where a side has no effects.
-        cells: (T, N) weights, None where the reduced system is not needed.
+        cells: (T, N) weights, an array or a sparse one; None where the reduced system is not
+            needed.
         pinned: effects of the shorter side that are set to zero, one per component of the table.
         factor: Cholesky factor of the reduced system, None where it is not needed.
         absorbed: effects that take degrees of freedom.
@@ -215,24 +147,22 @@ class Dummies(NamedTuple):
 
     asset: np.ndarray | None
     date: np.ndarray | None
-    cells: np.ndarray | None
+    cells: Any
     pinned: np.ndarray
     factor: tuple[np.ndarray, bool] | None
     absorbed: int
     total: float
 
     @classmethod
-    def of(cls, cells: Cells, effects: Sequence[str]) -> Dummies:
+    def of(cls, cells: AnyCells, effects: Sequence[str]) -> Dummies:
         """Set up once for all columns."""
-        T, N = cells.use.shape
-        all_used = bool(cells.use.all())
-        balanced = all_used and cells.weights is None
-        if balanced:
+        T, N = cells.shape
+        if cells.balanced:
             w = None
             asset = np.full(N, float(T))
             date = np.full(T, float(N))
         else:
-            w = cells.counts
+            w = cells.table
             asset = w.sum(axis=0)
             date = w.sum(axis=1)
         has_cells = asset > 0
@@ -249,10 +179,10 @@ class Dummies(NamedTuple):
             absorbed = N + T - 1
             return cls(asset, date, None, none, None, absorbed, total)
         if N > T:
-            pinned = _first_of_each_component(cells.use.T)
+            pinned = _first_of_each_component(w.T)
             factor = _factor(w.T, pinned)
         else:
-            pinned = _first_of_each_component(cells.use)
+            pinned = _first_of_each_component(w)
             factor = _factor(w, pinned)
         absorbed = assets + dates - len(pinned)
         return cls(asset, date, w, pinned, factor, absorbed, total)
@@ -288,14 +218,13 @@ class Dummies(NamedTuple):
         return alpha, delta
 
 
-def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
+def _factor(C: Any, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
     """Cholesky factor of W_N - C' W_T^-1 C, with the rows and columns that have no effect of 1."""
     row_weights = C.sum(axis=1)
     positive = np.where(row_weights > 0.0, row_weights, 1.0)
     root = np.sqrt(positive)
-    scaled = C / root[:, None]
     column_weights = C.sum(axis=0)
-    products = scaled.T @ scaled
+    products = _products(C, root)
     G = np.diag(column_weights) - products
     zero = _zero_effects(C, pinned)
     G[zero] = 0.0
@@ -304,7 +233,21 @@ def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
     return cho_factor(G, lower=True, overwrite_a=True)
 
 
-def _zero_effects(C: np.ndarray, pinned: np.ndarray) -> np.ndarray:
+def _products(C: Any, root: np.ndarray) -> np.ndarray:
+    """Products (M, M) of the columns of C, its rows divided by the roots."""
+    if isinstance(C, np.ndarray):
+        scaled = C / root[:, None]
+        return np.asarray(scaled.T @ scaled)
+    products = np.zeros((C.shape[1], C.shape[1]))
+    rows = C.tocsr()
+    for first in range(0, C.shape[0], ROWS):
+        own = slice(first, first + ROWS)
+        scaled = rows[own].toarray() / root[own, None]
+        products += scaled.T @ scaled
+    return products
+
+
+def _zero_effects(C: Any, pinned: np.ndarray) -> np.ndarray:
     """Columns of C whose effect is set to zero: pinned ones, and those without a cell."""
     column_weights = C.sum(axis=0)
     without_cells = np.flatnonzero(column_weights == 0.0)
@@ -313,7 +256,7 @@ def _zero_effects(C: np.ndarray, pinned: np.ndarray) -> np.ndarray:
 
 def _reduced(
     factor: tuple[np.ndarray, bool],
-    C: np.ndarray,
+    C: Any,
     row_weights: np.ndarray,
     column_sums: np.ndarray,
     row_sums: np.ndarray,
@@ -334,28 +277,27 @@ def _over(sums: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return sums / divisor[:, None]
 
 
-def _first_of_each_component(use: np.ndarray) -> np.ndarray:
+def _first_of_each_component(weights: Any) -> np.ndarray:
     """The first column of each connected component of the table; effects are relative to it."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    T, N = use.shape
-    if use.all(axis=1).any():  # a full row connects every column
+    T, N = weights.shape
+    if isinstance(weights, np.ndarray) and weights.all(axis=1).any():  # it connects every column
         return np.array([0])
-    t, i = np.nonzero(use)
+    t, i = weights.nonzero()
     nodes = T + N  # rows first, then columns; a cell is an edge
     edges = np.ones(len(t), dtype=np.int8)
     ends = (t, T + i)
     graph = coo_array((edges, ends), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
-    column_used = use.any(axis=0)
-    used = np.flatnonzero(column_used)
+    used = np.unique(i)
     component_of_used = component[T + used]
     _, first = np.unique(component_of_used, return_index=True)
     return used[first]
 
 
-def solve(left: Within, cells: Cells, terms: Sequence[str]) -> Solved:
+def solve(left: Within, cells: AnyCells, terms: Sequence[str]) -> Solved:
     """Slopes beside the effects.
 
     Raises:
@@ -363,7 +305,7 @@ def solve(left: Within, cells: Cells, terms: Sequence[str]) -> Solved:
             which are named.
     """
     K = len(terms)
-    n = int(cells.use.sum())
+    n = cells.n
     least = K + left.absorbed + 1
     if n < least:
         needed = f"{K} terms and {left.absorbed} effects"
@@ -394,17 +336,14 @@ def solve(left: Within, cells: Cells, terms: Sequence[str]) -> Solved:
     return Solved(b, bread, tss_left * unexplained, sound)
 
 
-def _refuse_outsized(left: Within, cells: Cells, terms: Sequence[str]) -> None:
+def _refuse_outsized(left: Within, cells: AnyCells, terms: Sequence[str]) -> None:
     """Refuse columns whose squares may not fit; they are looked at row by row only then."""
     not_small = left.squares > LARGEST**-2
     not_large = left.squares < LARGEST**2
     if (not_small & not_large).all():
         return
-    used = cells.use
-    y = cells.y[used]
-    X = cells.X[used]
-    columns = np.column_stack([y, X])
-    refuse_outsized(columns, ["the target", *terms])
+    target_first = np.roll(cells.in_use(), 1, axis=1)
+    refuse_outsized(target_first, ["the target", *terms])
 
 
 def _refuse_absorbed(left: Within, terms: Sequence[str]) -> None:
@@ -434,15 +373,10 @@ def _eigenvalues(correlations: np.ndarray, terms: Sequence[str]) -> np.ndarray:
     return values
 
 
-def refined(solved: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
+def refined(solved: Solved, cells: AnyCells, effects: Sequence[str]) -> Solved:
     """The solution after a step on its residuals, which finds digits that the products lost."""
     K = len(solved.b)
-    # cells that are not in use may hold anything
-    with np.errstate(invalid="ignore", over="ignore"):
-        u = cells.y - cells.X @ solved.b
-    residuals = cells._replace(y=u)
-    shift = shift_of(cells.X, u, cells.use)[0, 0]
-    S = within(residuals, effects, shift).S
+    S = within(cells.less(solved.b), effects).S
     xu = S[:K, K]
     step = solved.bread @ xu
     ssr = float(S[K, K] - step @ xu)

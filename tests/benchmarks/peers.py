@@ -4,7 +4,7 @@
 
 FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...; without it one is simulated
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
-a pooled regression with errors clustered by name and month, and a ridge over all rows refitted every year on all
+a pooled regression with errors clustered by name and month, the same beside effects of names and months, and a ridge over all rows refitted every year on all
 months before, judged out of sample. "command" is our whole command line, "on disk" the same of which market and panel
 lie in files that it makes; "Python" the same through `runner.panel`.
 The others run as they come, with as many threads of BLAS as there are cores, and again with one, as our command has:
@@ -38,9 +38,12 @@ ONE_BLAS_THREAD = dict.fromkeys(POOLS, "1")
 SAME = 1e-6  # largest gap of answers
 TINY = 2_000  # names of the file on which each side runs once before the clock starts
 FAMA_MACBETH, POOLED, REFITS = "Fama-MacBeth", "pooled, two-way clusters", "refits"
+EFFECTS = "effects of names and months, two-way clusters"
+TWO_WAY = ["model=pooled", "model.cov=cluster", "model.clusters=[asset,date]"]
 MODELS = {
     FAMA_MACBETH: ["model=fama_macbeth", f"model.mean_lags={LAGS}"],
-    POOLED: ["model=pooled", "model.cov=cluster", "model.clusters=[asset,date]"],
+    POOLED: TWO_WAY,
+    EFFECTS: [*TWO_WAY, "model.effects=[asset,date]"],
     REFITS: [
         *("model=ridge_pooled", f"model.penalty={PENALTY}", "validation=walk_forward"),
         *(f"validation.first={FIRST}", f"validation.test={TEST}"),
@@ -87,6 +90,11 @@ def python_fama_macbeth(path: str) -> Answer:
 
 def python_pooled(path: str) -> Answer:
     return python(path, None, cov="cluster", clusters=["asset", "date"])
+
+
+def python_effects(path: str) -> Answer:
+    both = ["asset", "date"]
+    return python(path, None, cov="cluster", clusters=both, effects=both)
 
 
 def forecasts_of(path: str) -> Any:
@@ -177,13 +185,21 @@ def duckdb_fama_macbeth(path: str) -> Answer:
 
 
 def pyfixest_pooled(path: str) -> Answer:
+    return pyfixest(path, "")
+
+
+def pyfixest_effects(path: str) -> Answer:
+    return pyfixest(path, " | permno + date")
+
+
+def pyfixest(path: str, effects: str) -> Answer:
     import pyfixest as pf
 
     table = pandas_table(path)
     names = [name for name in table if name not in ("date", "permno", "y")]
-    ssc = pf.ssc(k_adj=True, G_adj=True, G_df="conventional")
+    ssc = pf.ssc(k_adj=True, k_fixef="full", G_adj=True, G_df="conventional")
     fit = pf.feols(
-        "y ~ " + " + ".join(names),
+        "y ~ " + " + ".join(names) + effects,
         data=table,
         vcov={"CRV1": "permno+date"},
         ssc=ssc,
@@ -236,6 +252,8 @@ PEERS = (
     Peer("duckdb and numpy, no errors", FAMA_MACBETH, "duckdb_fama_macbeth"),
     Peer("ours, Python", POOLED, "python_pooled"),
     Peer("pyfixest feols, CRV1", POOLED, "pyfixest_pooled", blas=True),
+    Peer("ours, Python", EFFECTS, "python_effects"),
+    Peer("pyfixest feols, CRV1", EFFECTS, "pyfixest_effects", blas=True),
     Peer("ours, Python", REFITS, "python_refits"),
     Peer("ours, Python, all scores by asset and fold", REFITS, "python_refits_all_scores"),
     Peer("scikit-learn Ridge, a loop", REFITS, "sklearn_refits", blas=True),

@@ -4,7 +4,7 @@ python tests/benchmarks/ragged.py [NAMES ...]
 
 Each file has 1,176 months of so many names (3500, 10000 and 35000 without any), listed for 98 months on average, a
 twelfth of the cells, with a return and ten characteristics. A Fama-MacBeth regression, a pooled one refitted every
-year, one of each asset and a pooled one beside industries that change are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
+year, one of each asset, and pooled ones beside effects or industries that change are run by the command line without page and pictures, each after the default run; "plain" reads the same columns
 by pyarrow and solves each cross-section by numpy. CPU seconds of all threads, the least of two turns, and the largest resident size.
 """
 
@@ -28,6 +28,7 @@ MODELS = {
         "validation.test=1y",
     ],
     "each asset by itself": ["model=ols"],
+    "pooled, effects of names and months": ["model=pooled", "model.effects=[asset,date]"],
     "pooled, dummies of a label that changes": ["model=pooled", "model.dummies=[industry]"],
 }
 PLAIN = """

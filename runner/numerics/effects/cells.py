@@ -203,7 +203,9 @@ class RowCells(NamedTuple):
         S = np.zeros((P, P))
         A = np.zeros((P, N))
         D = np.zeros((rows.stop - rows.start, P))
-        start, stop = np.searchsorted(self.t, [rows.start, rows.stop]).tolist()
+        # edges of another type would copy t
+        edges = np.array([rows.start, rows.stop], dtype=self.t.dtype)
+        start, stop = np.searchsorted(self.t, edges).tolist()
         of_assets = np.ascontiguousarray(alpha.T)
         of_dates = np.ascontiguousarray(delta.T)
         for first in range(start, stop, AT_A_TIME):

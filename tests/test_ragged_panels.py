@@ -178,6 +178,34 @@ def test_what_dates_add_beside_effects_is_that_of_arrays(
         assert one.doubts == found[2].doubts
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"by": None}, {"by": None, "dummies": ["sector"]}, {"by": "sector"}, {"by": "asset"}],
+    ids=["pooled", "dummies", "sector", "asset"],
+)
+def test_a_logit_of_rows_is_that_of_arrays(settings: dict[str, Any]) -> None:
+    rows = ragged(seed=6)
+    up = np.where(np.isnan(rows.cells.y), np.nan, rows.cells.y > np.nanmedian(rows.cells.y))
+    rows = replace(rows, cells=replace(rows.cells, y=up))
+    model = Regression(estimator="logit", regressors=["x0", "x2"], **settings).on(rows)
+    found = []
+    for panel in (rows, as_arrays(rows)):
+        fit = model.fit(panel)
+        found.append((fit, influence_of(panel, model, fit)))
+    (one, its), (other, others) = found
+    same(one.coefficients, other.coefficients)
+    same(its.series, others.series)
+    same(its.contributions, others.contributions)
+    wrong = replace(rows, cells=replace(rows.cells, y=np.where(up == 1.0, 2.0, up)))
+    lines = set()
+    for panel in (wrong, as_arrays(wrong)):
+        with pytest.raises(DataError) as error:
+            model.fit(panel)
+        lines.update(error.value.mistakes)
+    [line] = lines
+    assert line.startswith("target: given 2 of A") and "more rows neither 0 nor 1" in line
+
+
 @pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_every_estimator_gives_what_it_gives_on_arrays(

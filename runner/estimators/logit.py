@@ -21,17 +21,19 @@ from runner.errors import DataError
 from runner.estimators.clusters import positive
 from runner.estimators.estimates import Estimates, nothing
 from runner.estimators.estimation import design, robust
+from runner.estimators.pools import AnyPool, Pool
 from runner.estimators.separation import orthonormal, refuse_separated
 from runner.estimators.standard_errors import ERRORS, Estimated
 from runner.numerics.inference import inference
 from runner.numerics.least_squares import NotEstimable, solve
 from runner.panels.finding import Finding
+from runner.panels.numbers.cells import Cube, Stored
+from runner.panels.numbers.selections import marked
 from runner.panels.panel import Panel
 from runner.panels.units import cluster_key, units
 from runner.text import LEVEL, count, number, p_words
 
 if TYPE_CHECKING:
-    from runner.estimators.pools import Pool
     from runner.estimators.settings import RegressionSettings
 
 ITERATIONS = 100  # of Newton's steps, which double the digits each
@@ -96,25 +98,23 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
 
 
 def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
-    y = panel.y[rows]
-    binary = (y == 0.0) | (y == 1.0)
-    other = panel.valid[rows] & ~binary
-    t, i = np.nonzero(other)
-    if not len(t):
+    cells = panel.cells.used_on(marked(rows, len(panel.dates)))
+    others = 0
+    first_of_all = ""
+    for first, part in cells.stretches():
+        is_other = part.valid & (part.y != 0.0) & (part.y != 1.0)
+        others += int(np.count_nonzero(is_other))
+        if others and not first_of_all:
+            value = part.y[is_other][0]
+            t, i = np.nonzero(is_other) if isinstance(part, Cube) else part.places(is_other)
+            day = panel.dates[first + t[0]]
+            date = day.strftime(panel.date_format)
+            first_of_all = f"{value:.6g} of {panel.assets[i[0]]} on {date}"
+    if not others:
         return
-    date_position = t[0]
-    asset_position = i[0]
-    value = y[date_position, asset_position]
-    asset = panel.assets[asset_position]
-    row = rows[date_position]
-    day = panel.dates[row]
-    date = day.strftime(panel.date_format)
-    more = ""
-    if len(t) > 1:
-        others = len(t) - 1
-        more = f", and in {others:,} more rows neither 0 nor 1"
+    more = f", and in {others - 1:,} more rows neither 0 nor 1" if others > 1 else ""
     raise DataError(
-        f"target: given {value:.6g} of {asset} on {date}{more}; "
+        f"target: given {first_of_all}{more}; "
         "allowed with estimator=logit: 0 or 1, such as target=up"
     )
 
@@ -343,32 +343,37 @@ def average_effects(
     return mean * b, std_error
 
 
-def as_least_squares(pool: Pool, constant: bool) -> Pool:
+def as_least_squares(pool: AnyPool, constant: bool) -> AnyPool:
     """The weighted least squares that takes the last step of Newton's at the estimates.
 
     Weights are p (1 - p), the target is the linear index plus (y - p) / (p (1 - p)): scores,
     Hessian and estimates are those of the logit, so that whatever is made of scores is made of
     these.
     """
-    dummies = 0
+    constants = int(constant)
+    dummies = 0 if pool.member is None else pool.member.shape[1]
+    first_dummy = len(pool.b) - dummies
+    slopes = pool.b[constants:first_dummy]
+    level = pool.b[0] if constant else 0.0
+    of_assets = np.zeros(pool.shape[1])
     if pool.member is not None:
-        dummies = pool.member.shape[1]
-    coefficients = len(pool.b)
-    first_dummy = coefficients - dummies
-    slopes = pool.b[int(constant) : first_dummy]
-    index = pool.X @ slopes
-    if constant:
-        index = index + pool.b[0]
-    if pool.member is not None:
-        levels = pool.b[first_dummy:]
-        of_levels = pool.member @ levels
-        index = index + of_levels
+        of_assets = pool.member @ pool.b[first_dummy:]
+    if isinstance(pool, Pool):
+        index = pool.X @ slopes + level + of_assets
+        target, weights = _last_step(index, pool.y)
+        return pool._replace(y=target, weights=weights)
+    rows = pool.cells.held if isinstance(pool.cells, Stored) else pool.cells
+    index = rows.columns(pool.columns) @ slopes + level + of_assets[rows.listings.column]
+    target, weights = _last_step(index, rows.y)
+    return pool._replace(cells=replace(rows, y=target, weights=weights))
+
+
+def _last_step(index: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Target and weights of the last step of Newton's, where the linear index is this."""
     p = expit(index)
     weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
-    residual = pool.y - p
-    step = residual / weights
-    target = index + step
-    return pool._replace(y=target, weights=weights)
+    step = (y - p) / weights
+    return index + step, weights
 
 
 def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:

@@ -174,16 +174,20 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
         dates, seen = over_assets(cells, columns, own, b, of_own, panel.horizon)
         return dates, seen, ""
     seen = np.zeros(len(rows), dtype=bool)
-    of_units = []
+    sums: list[np.ndarray] = []
+    regressions = 0
     for unit, bread in zip(every_unit, breads, strict=True):
         if unit.name not in estimated:
             continue
         b = fit.params[unit.assets[0]]
         pool = _pool(panel, model, unit, b, bread)
         known = _known(panel, model, b, bread)
-        of_units.append(dates_of(pool, panel.horizon, by_asset, known))
+        of_unit = dates_of(pool, panel.horizon, by_asset, known)
+        pairs = zip(sums, of_unit, strict=True)  # of many, all would not fit into memory
+        sums = [total + values for total, values in pairs] if regressions else list(of_unit)
+        regressions += 1
         seen |= pool.cells_by_date > 0
-    means = [np.mean(column, axis=0) for column in zip(*of_units, strict=True)]
+    means = [total / regressions for total in sums]
     return Dates(*means), seen, ""
 
 
@@ -222,7 +226,7 @@ def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.
     from runner.estimators.beside_effects import cells_of, pool_beside
     from runner.estimators.estimation import columns_of
     from runner.estimators.fixed_effects import kinds_of
-    from runner.estimators.pools import Pool, pool_of
+    from runner.estimators.pools import pool_of
     from runner.numerics.effects.absorb import absorb
     from runner.numerics.effects.within import within
 
@@ -230,15 +234,13 @@ def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray, bread: np.
     cells = panel.cells.of(every_row, unit.assets)
     columns = columns_of(panel, model.regressors)
     member = panel.dummies(model.regressors)[unit.assets]
-    if model.estimator != "logit" and not model.effects:
-        return pool_of(cells, columns, b, bread, member)
+    pool = pool_of(cells, columns, b, bread, member)
     if model.estimator == "logit":
         from runner.estimators.logit import as_least_squares
 
-        cube = cells.cube
-        X = cube.columns(columns)
-        pool = Pool(X, cube.y, cube.valid, b, bread, cube.weights, member=member)
         return as_least_squares(pool, model.constant)
+    if not model.effects:
+        return pool
     own = cells_of(unit, slice(0, len(panel.dates)), model, panel)
     kinds = kinds_of(model, panel)
     if kinds:

@@ -206,6 +206,10 @@ class Ragged:
         """Assets whose target has few distinct values, and how many these are."""
         return few_values_of(lambda: [(self.y, self.listings.column, self.valid)], self.shape[1])
 
+    def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Dates and assets of the cells of a mask (n,)."""
+        return self.listings.row[mask], self.listings.column[mask]
+
     def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Dates and assets (n,) of the usable cells, and what they are scored by."""
         used = np.flatnonzero(self.valid)

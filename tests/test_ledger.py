@@ -78,6 +78,21 @@ def test_directory_without_a_marker_has_begun(ledger: Ledger, tmp_path: Path) ->
     assert ledger.count("family") == Count(0, 0, 1)
 
 
+@pytest.mark.parametrize("status", ["begun", "planned"])
+def test_a_run_that_was_written_has_ended_though_nobody_noted_it(
+    ledger: Ledger, tmp_path: Path, status: str
+) -> None:
+    places = [tmp_path / name for name in ("whole", "another", "broken")]
+    for place, told in zip(places, ('{"job": "a"}', '{"job": "x"}', '{"job": '), strict=True):
+        place.mkdir()
+        (place / "run.json").write_text(told)
+    keys = [(key, str(place)) for key, place in zip("abc", places, strict=True)]
+    ledger.begin(dict.fromkeys(keys, "family"), status)
+    count = ledger.count("family")
+    assert (count.finished, count.abandoned) == (1, 2)
+    assert ledger.finished("abc") == {"a": places[0]}
+
+
 def test_finished_gives_directories_that_are_still_there(ledger: Ledger, tmp_path: Path) -> None:
     for key in ("here", "gone"):
         where = place(tmp_path, key, whole=key == "here")

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import sqlite3
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from starting import run, start
 from test_tracking import client_of
 
+from runner.record.ledger import Ledger
 from runner.record.rundir import SETTLED, whole
 
 SPEC = (
@@ -65,10 +65,9 @@ def assert_each_run_once(folder: Path) -> None:
     assert {one.info.status for one in logged} <= {"FINISHED"}
     names = sorted(Path(one.data.tags["directory"]).name for one in logged)
     assert names == [directory.name for directory in directories]
-    if directories:
-        with sqlite3.connect(folder / "outputs" / "ledger.db") as ledger:
-            [(finished,)] = ledger.execute("select count(*) from trials where status = 'finished'")
-        assert finished >= 1
+    keys = [json.loads((one / "run.json").read_text())["job"] for one in directories]
+    finished = Ledger(folder / "outputs" / "ledger.db").finished(keys)
+    assert set(finished) == set(keys)
 
 
 def assert_nothing_unfinished(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,8 @@ VERSION = 1  # `user_version` of the files made here; those of earlier versions 
 RESTORED = "allowed: a copy of it, or none, which begins to count anew"
 PATIENCE = 50.0  # seconds for other writers
 FINISHED, FAILED, ABANDONED, PLANNED = 3, 2, 1, 0  # how far a trial came; the furthest place counts
+UNENDED = ("planned", "begun")  # statuses of trials whose end is not noted
+RUN = "run.json"  # of a run directory, which is written whole or not at all
 RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED, "refused": PLANNED}
 
 
@@ -116,8 +119,9 @@ class Ledger:
     def count(self, family: str, begun: str | None = None) -> Count:
         """Trials of the family, each key once, by the furthest that it came.
 
-        One that began and has no end was abandoned, one that never began does not count. The trial
-        with the key `begun` is under way, and counts as finished.
+        One that began and has no end was abandoned, unless its run was written: then only the note
+        of its end is missing. One that never began does not count. The trial with the key `begun`
+        is under way, and counts as finished.
         """
         furthest: dict[str, int] = {}
         if begun is not None:
@@ -125,7 +129,9 @@ class Ledger:
         query = "select key, place, status from trials where family = ?"
         for key, place, status in self._rows(query, family):
             rank = RANKS.get(status)
-            if rank is None:
+            if status in UNENDED and _wrote(Path(place), key):
+                rank = FINISHED
+            elif rank is None:
                 rank = ABANDONED if _begun(Path(place)) else PLANNED
             furthest[key] = max(furthest.get(key, PLANNED), rank)
         ranks = list(furthest.values())
@@ -135,9 +141,13 @@ class Ledger:
         """Directories of finished trials that are still there, by key."""
         wanted = set(keys)
         directories = {}
-        for key, place in self._rows("select key, place from trials where status = 'finished'"):
-            if key in wanted and (Path(place) / "run.json").is_file():
-                directories[key] = Path(place)
+        for key, place, status in self._rows("select key, place, status from trials"):
+            if key not in wanted or status not in ("finished", *UNENDED):
+                continue
+            directory = Path(place)
+            is_there = (directory / RUN).is_file()
+            if is_there and (status == "finished" or _wrote(directory, key)):
+                directories[key] = directory
         return directories
 
     def typical_seconds(self, family: str) -> float | None:
@@ -205,6 +215,16 @@ class Ledger:
 def marker(place: Path) -> Path:
     """The file that says that the job which writes `place` has begun."""
     return place.parent / ".state" / f"{place.name}.begun"
+
+
+def _wrote(place: Path, key: str) -> bool:
+    """Whether the run of this key is whole in its directory, whose process may have been killed
+    before it noted that in the ledger.
+    """
+    try:
+        return bool(json.loads((place / RUN).read_text())["job"] == key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _begun(place: Path) -> bool:

@@ -16,12 +16,7 @@ from scipy.special import fdtrc
 
 from runner.estimators.beside_effects import cells_of, pool_beside, refuse_large
 from runner.estimators.estimates import Estimates, nothing
-from runner.estimators.estimation import (
-    EXACT,
-    covariance_of,
-    robust,
-    weighted,
-)
+from runner.estimators.estimation import EXACT, covariance_of, robust, weighted
 from runner.estimators.settings import BY_DATE
 from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside
 from runner.numerics.effects.cells import AnyCells
@@ -239,14 +234,14 @@ def _solved(
     """
     if not cells.n:
         raise NotEstimable("no rows")
-    if not cells.balanced and len(model.effects) > 1:
-        refuse_large(cells.shape)
     if sides:
         left = absorb(cells, sides)
         solution = solve(left.within, cells, terms)
         if not solution.sound:
             solution = refined_beside(solution, left, sides)
         return left, solution
+    if not cells.balanced and len(model.effects) > 1:
+        refuse_large(cells.shape)
     demeaned = within(cells, model.effects)
     solution = solve(demeaned, cells, terms)
     if not solution.sound:

@@ -22,7 +22,6 @@ from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refin
 from runner.numerics.effects.cells import AnyCells
 from runner.numerics.effects.within import Solved, Within, refined, solve, within
 from runner.numerics.least_squares import NotEstimable
-from runner.panels.numbers.selections import marked
 from runner.panels.panel import Panel
 from runner.panels.units import DATE, cluster_key, units
 
@@ -378,10 +377,8 @@ def _effects(estimates: Estimates, u: int, demeaned: Within, cells: AnyCells, sp
     assets = estimates.units[u].assets
     asset = _beside_slopes(b, demeaned.alpha)
     date = _beside_slopes(b, demeaned.delta)
-    t, i = cells.places()
-    used = marked(t, len(date))
+    used, known = cells.dates_and_assets()
     level = date[used].mean()
-    known = marked(i, len(asset))
     asset_effects = np.asarray(estimates.asset_effects)
     effects = asset + level
     of_assets = np.where(known, effects, np.nan)

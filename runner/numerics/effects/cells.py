@@ -51,6 +51,10 @@ class Cells(NamedTuple):
         """(K + 1,) amid the columns, where rounding is least."""
         return shift_of(self.X, self.y, self.use)[0, 0]
 
+    def dates_and_assets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which dates (T,) and assets (N,) have a cell in use."""
+        return np.asarray(self.use.any(axis=1)), np.asarray(self.use.any(axis=0))
+
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions (n,) of the dates and assets of the cells in use."""
         t, i = np.nonzero(self.use)
@@ -173,6 +177,11 @@ class RowCells(NamedTuple):
         some = evenly(self.n, SAMPLE)
         x_mean = self.X[:, some].mean(axis=1)
         return np.append(x_mean, self.y[some].mean())
+
+    def dates_and_assets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which dates (T,) and assets (N,) have a row."""
+        T, N = self.shape
+        return np.bincount(self.t, minlength=T) > 0, np.bincount(self.i, minlength=N) > 0
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions (n,) of the dates and assets of the rows."""

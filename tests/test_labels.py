@@ -618,6 +618,22 @@ def test_a_label_that_no_usable_cell_has_is_no_level() -> None:
     assert np.isfinite(model.fit(rows).params).any()
 
 
+def test_a_label_that_no_usable_cell_has_gets_no_forecast() -> None:
+    codes = sector_codes()
+    codes[-1, 4] = 3
+    last = np.array([len(DATES) - 1])
+    valid = PANEL.valid.copy()
+    valid[last] = False  # its target is not known yet
+    labels = {"sector": Labels.of(codes, [*SECTORS, "utilities"])}
+    panel = replace(PANEL, valid=valid, labels=labels)
+    model = Regression(by=None, dummies=["sector"]).on(panel)
+    fit = model.fit_to_forecast(panel, np.arange(20))
+    forecast = model.predict(fit, panel.without_targets(last))[0]
+    assert np.isnan(forecast[4])
+    known = np.isfinite(PANEL.X[-1]).all(axis=1) & (np.arange(len(forecast)) != 4)
+    assert np.isfinite(forecast[known]).all()
+
+
 def test_spells_put_every_cell_in_one_column() -> None:
     by_sector = spells(PANEL, ["sector"])
     assert by_sector is not None

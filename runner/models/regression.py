@@ -229,7 +229,8 @@ class Regression(RegressionSettings, Model):
 
         By date, the forecast takes the mean of the estimates over the dates that were fitted. A
         date that was not fitted has the mean date effect, zero. Of a logit, the probability of 1.
-        Where it groups by labels that change, a cell has the estimates of the label of its date.
+        Where it groups by labels that change, a cell has the estimates of the label of its date;
+        with dummies, none where no usable row has that label.
         """
         from runner.estimators.estimation import columns_of
 
@@ -238,7 +239,9 @@ class Regression(RegressionSettings, Model):
             return named.predict(fit, panel)
         by_label = self._spells(panel)
         if by_label is not None:
-            return by_label.together(self.predict(fit, by_label.panel))
+            of_columns = self.predict(fit, by_label.panel)
+            of_columns[:, self._without_level(by_label.panel)] = np.nan
+            return by_label.together(of_columns)
         if fit.components is not None:
             from runner.panels.components import extended
 
@@ -265,6 +268,14 @@ class Regression(RegressionSettings, Model):
 
             return np.asarray(expit(values))
         return np.asarray(values)
+
+    def _without_level(self, panel: Panel) -> np.ndarray:
+        """(M,) whether a column by spells has a label with dummies that no usable row has."""
+        groups = {name.partition(":")[0] for name in self.regressors or () if ":" in name}
+        without = np.zeros(len(panel.assets), dtype=bool)
+        for group in groups & set(panel.levels.labels):
+            without |= ~panel.groups[group].isin(panel.levels.of(group)).to_numpy()
+        return without
 
     def forecasts(
         self, panel: Panel, folds: Sequence[Fold]

@@ -41,7 +41,8 @@ class SpellColumns:
         for name, of_name in labels.items():
             had = np.asarray(of_name.had)[owner]
             column, code = np.nonzero(had)
-            table = np.zeros(had.shape, dtype=np.int32)
+            nowhere = len(column)  # no column: a cell with a label that its asset never had fails
+            table = np.full(had.shape, nowhere, dtype=np.int32)
             table[column, code] = np.arange(len(column))
             tables.append(table)
             owner = owner[column]

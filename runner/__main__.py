@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.usage import forms_of, parser_of, waits_told
+from runner.compute.allocator import keep_memory
 from runner.errors import RunnerError, SpecError, unknown
 from runner.record.processor import take_common_digits
 
@@ -90,6 +91,7 @@ def start() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes that it starts
+    keep_memory()
     code = main()
     gc.freeze()  # else the interpreter looks through every object once more before it ends
     sys.exit(code)

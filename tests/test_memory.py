@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import platform
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import dataclass
 from functools import partial
@@ -198,3 +203,33 @@ def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(
     assert made == [0, 1, 2] and kinds.count("market") == 1 and kinds.count("panel") <= 2
     bench.get("panel", 2, partial(panel, 2))
     assert made == [0, 1, 2]
+
+
+TOUCHED = """
+import resource
+import numpy as np
+from runner.compute.allocator import keep_memory, trim
+
+def fresh():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**23)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(fresh(), fresh())
+keep_memory()
+fresh()
+kept = fresh()
+trim()
+print(kept, fresh())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it asks the C library of Linux")
+def test_memory_of_arrays_that_are_gone_is_kept_until_it_is_given_back() -> None:
+    small_pages = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
+    command = [sys.executable, "-c", TOUCHED]
+    told = subprocess.run(command, env=small_pages, capture_output=True, text=True, check=True)
+    plain, again, kept, given_back = map(int, told.stdout.split())
+    pages_of_array = 2**26 // mmap.PAGESIZE
+    assert min(plain, again, given_back) > 0.9 * pages_of_array
+    assert kept < 0.1 * pages_of_array

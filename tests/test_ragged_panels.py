@@ -18,6 +18,7 @@ from runner.data.columns.order import in_order
 from runner.data.fields import Fields
 from runner.data.labels import Labels
 from runner.data.market import Market
+from runner.data.reading.cells import fields_of_cells
 from runner.errors import DataError, EstimationError
 from runner.features.expressions import Expression
 from runner.features.functions import (
@@ -36,6 +37,7 @@ from runner.models.study import Study
 from runner.panels.building import build_panel
 from runner.panels.numbers import gathering, some_assets
 from runner.panels.numbers.cells import Cube, Ragged
+from runner.panels.numbers.selections import side_by_side
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.panel import Panel
 from runner.panels.rows import digest_of, known, rows_of
@@ -581,6 +583,29 @@ def test_features_that_lie_side_by_side_are_not_copied(
     for model in (Regression(by="date"), Regression(by=None, estimator="ridge", penalty=1.0)):
         fits = [model.fit(panel).coefficients for panel in (rows, view)]
         pd.testing.assert_frame_equal(*fits)
+
+
+def test_a_table_in_order_of_name_is_sorted_once() -> None:
+    """Its numbers of 64 bits then lie side by side, in order of date; others keep their type."""
+    dates = pd.bdate_range("2020-01-01", periods=5)
+    assets = pd.Index([f"A{i}" for i in range(40)])
+    column, row = np.divmod(np.flatnonzero(np.arange(200) % 11 == 0), 5)  # names, then dates
+    numbers = {
+        "ret": np.arange(len(row)) + 0.5,
+        "count": np.arange(len(row)),
+        "x": -np.arange(len(row)) - 0.5,
+        "single": np.arange(len(row), dtype=np.float32),
+    }
+    fields = fields_of_cells(dates, assets, row, column, numbers, slice(None)).columns
+    order = np.lexsort((column, row))
+    for name, values in numbers.items():
+        held = fields[name]
+        assert isinstance(held, LongColumn) and held.values.dtype == values.dtype
+        np.testing.assert_array_equal(held.values, values[order])
+        np.testing.assert_array_equal(held.listings.row, row[order])
+        np.testing.assert_array_equal(held.listings.column, column[order])
+    doubles = side_by_side([fields["ret"].values, fields["x"].values])
+    assert doubles is not None and np.shares_memory(doubles, fields["ret"].values)
 
 
 def test_what_is_computed_cell_by_cell_becomes_no_array(monkeypatch: pytest.MonkeyPatch) -> None:

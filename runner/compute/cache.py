@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.compute.pages import trim
+from runner.compute.allocator import trim
 from runner.record.identity import digest
 
 KEPT = 12  # parts on a bench; those not used for longest go first

@@ -6,10 +6,8 @@ room for and reads it again when it is asked for.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
-from contextlib import suppress
 from math import prod
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -61,9 +59,3 @@ def let_go(array: np.ndarray) -> None:
     pages = base.obj if isinstance(base, memoryview) else base
     if isinstance(pages, mmap.mmap):
         pages.madvise(mmap.MADV_DONTNEED)
-
-
-def trim() -> None:
-    """Give back what the allocator keeps of arrays that are gone, where it can be asked to."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.compute.allocator import trim
 from runner.compute.cache import Bench
-from runner.compute.pages import trim
 from runner.data.market import Market
 from runner.errors import DataError, RefusedError, listed, placed
 from runner.experiment.auditing.audit import Audit, audit

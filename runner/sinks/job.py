@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from runner.compute.allocator import trim
 from runner.compute.cache import Bench
-from runner.compute.pages import trim
 from runner.errors import DataError, RefusedError, RunnerError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.executors.executor import Executor
-from runner.compute.executors.local import THREADS, one_thread
+from runner.compute.executors.local import THREADS, settle
 from runner.errors import RunnerError, SpecError
 from runner.schema.settings import Rows
 
@@ -168,14 +168,14 @@ def there(directory: str, function: Callable[..., Any], *arguments: Any) -> Any:
     Raises:
         RunnerError: it does not see the directory.
     """
-    _one_thread_for_good()
+    _settled()
     with _directory(directory):
         return function(*arguments)
 
 
 @cache
-def _one_thread_for_good() -> None:
-    one_thread()
+def _settled() -> None:
+    settle()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
+from runner.compute.allocator import keep_memory
 from runner.compute.executors.executor import Executor, R, T
 from runner.schema.settings import Rows
 
@@ -122,8 +123,12 @@ class Processes(Executor):
         )
 
 
-def one_thread() -> None:
-    """Let BLAS have one thread in this process: the last bits depend on how many it has."""
+def settle() -> None:
+    """Make this process a worker: it keeps its memory, and BLAS has one thread in it.
+
+    The last bits depend on how many threads BLAS has.
+    """
+    keep_memory()
     for name in THREADS:  # of libraries that are loaded later
         os.environ[name] = "1"
     from threadpoolctl import threadpool_limits
@@ -132,7 +137,7 @@ def one_thread() -> None:
 
 
 def _begin(parent: int) -> None:
-    """What a worker does first: it ends when its parent does, and has one thread of BLAS."""
+    """What a worker does first: it ends when its parent does, and settles."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -140,4 +145,4 @@ def _begin(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    one_thread()
+    settle()

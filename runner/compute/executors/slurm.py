@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from runner.compute.allocator import keep_memory
 from runner.compute.executors.executor import AHEAD, Executor, R, T
 from runner.compute.executors.local import THREADS
 from runner.errors import RunnerError, SpecError, unknown
@@ -239,6 +240,7 @@ class Queue:
 
 def outcome_of(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:
     """What a Slurm job gives: the result of a call, or the error that it raised."""
+    keep_memory()
     try:
         return function(*arguments), None
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from runner.data import fields
 from runner.data.columns.column import Column
 from runner.data.columns.listings import Listings
 from runner.data.columns.long import LongColumn
+from runner.data.columns.order import in_order
 from runner.data.fields import Fields
 
 
@@ -38,11 +39,11 @@ def fields_of_cells(
             row = row[known]
             column = column[known]
             taken = _among(taken, np.flatnonzero(known))
-        listings, in_order = _listings(dates, assets, row, column)
-        of_listings = _among(taken, in_order)
+        listings, order = _listings(dates, assets, row, column)
+        of_listings = _among(taken, order)
         columns: dict[str, Column] = {}
-        for name, values in numbers.items():
-            columns[name] = LongColumn(listings, values[of_listings])
+        for name, values in zip(numbers, _each(numbers, of_listings), strict=True):
+            columns[name] = LongColumn(listings, values)
         return Fields(columns)
     frames = {}
     for name, values in numbers.items():
@@ -76,15 +77,30 @@ def _some_number(
     return known
 
 
+def _each(numbers: Mapping[str, np.ndarray], taken: np.ndarray | slice) -> Sequence[np.ndarray]:
+    """The numbers at these positions, of each name and in its own type.
+
+    Those of 64 bits lie one behind the other in memory, so that a panel of them needs no copy.
+    """
+    if isinstance(taken, slice):
+        return [values[taken] for values in numbers.values()]
+    doubles = [values.dtype == np.float64 for values in numbers.values()]
+    room = iter(np.empty((sum(doubles), len(taken))))
+    chosen = []
+    for values, double in zip(numbers.values(), doubles, strict=True):
+        into = next(room) if double else np.empty(len(taken), values.dtype)
+        chosen.append(values.take(taken, out=into, mode="clip"))  # else it copies once more
+    return chosen
+
+
 def _listings(
     dates: pd.DatetimeIndex, assets: pd.Index, row: np.ndarray, column: np.ndarray
 ) -> tuple[Listings, np.ndarray | slice]:
     """The listings of these cells, and the order (n,) that the cells have in them."""
-    position = row.astype(np.int64) * len(assets) + column
-    in_order: np.ndarray | slice = slice(None)
-    if not _increases(position):
-        in_order = np.argsort(position)
-    del position
-    rows = row[in_order].astype(np.int32, copy=False)
-    columns = column[in_order].astype(np.int32, copy=False)
-    return Listings(dates, assets, rows, columns), in_order
+    order: np.ndarray | slice = slice(None)
+    if not _increases(row.astype(np.int64) * len(assets) + column):
+        by_asset = in_order(column, len(assets))
+        order = by_asset[in_order(row[by_asset], len(dates))]
+    rows = row[order].astype(np.int32, copy=False)
+    columns = column[order].astype(np.int32, copy=False)
+    return Listings(dates, assets, rows, columns), order

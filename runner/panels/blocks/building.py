@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from runner.compute.allocator import trim
 from runner.compute.executors.executor import Executor
 from runner.compute.memory import GIGABYTE
-from runner.compute.pages import trim
 from runner.data.attribution import Lost, causes, undefined
 from runner.data.market import Market
 from runner.data.notices import Dropped

@@ -8,24 +8,29 @@ from __future__ import annotations
 import ctypes
 from contextlib import suppress
 
-# of mallopt(3)
-TRIM_THRESHOLD = -1
-MMAP_MAX = -4
-ARENA_MAX = -8
+# Of mallopt(3): no array by itself, nothing given back, what one thread gives back for the others.
+MMAP_MAX, TRIM_THRESHOLD, ARENA_MAX = -4, -1, -8
 NEVER = -1
+# The same for processes that are started with these in their environment.
+KEEPING = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**60),
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 def keep_memory() -> None:
     """Let large arrays take memory that earlier ones gave back, until `trim` is called.
 
-    By itself the C library takes each large array fresh from the system, which clears every page
-    of it: half of the time of a block of dates. For processes of our own, as all in them is meant.
+    By itself the C library takes each large array fresh from the system, which clears every page of
+    it: a quarter of the time of a block of dates. For processes of our own, as all in them is
+    meant; before their first thread, which would get a share of the memory to itself.
     """
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
         library.mallopt(MMAP_MAX, 0)
         library.mallopt(TRIM_THRESHOLD, NEVER)
-        library.mallopt(ARENA_MAX, 1)  # what one thread gives back, another may take
+        library.mallopt(ARENA_MAX, 1)
 
 
 def trim() -> None:

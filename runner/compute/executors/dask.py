@@ -16,8 +16,9 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from runner.compute.allocator import KEEPING
 from runner.compute.executors.executor import Executor
-from runner.compute.executors.local import THREADS, settle
+from runner.compute.executors.local import THREADS, one_thread
 from runner.errors import RunnerError, SpecError
 from runner.schema.settings import Rows
 
@@ -144,8 +145,8 @@ def _of_this_machine(workers: int) -> LocalCluster:
     from distributed import LocalCluster
 
     # Dask would let workers give memory back at each chance, which triples the time of the system
-    environment = {"distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, "1")}
-    with dask.config.set(environment):
+    environment = {**dict.fromkeys(THREADS, "1"), **KEEPING}
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -168,14 +169,14 @@ def there(directory: str, function: Callable[..., Any], *arguments: Any) -> Any:
     Raises:
         RunnerError: it does not see the directory.
     """
-    _settled()
+    _one_thread_for_good()
     with _directory(directory):
         return function(*arguments)
 
 
 @cache
-def _settled() -> None:
-    settle()
+def _one_thread_for_good() -> None:
+    one_thread()
 
 
 @contextmanager

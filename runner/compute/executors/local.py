@@ -123,12 +123,8 @@ class Processes(Executor):
         )
 
 
-def settle() -> None:
-    """Make this process a worker: it keeps its memory, and BLAS has one thread in it.
-
-    The last bits depend on how many threads BLAS has.
-    """
-    keep_memory()
+def one_thread() -> None:
+    """Let BLAS have one thread in this process: the last bits depend on how many it has."""
     for name in THREADS:  # of libraries that are loaded later
         os.environ[name] = "1"
     from threadpoolctl import threadpool_limits
@@ -137,7 +133,8 @@ def settle() -> None:
 
 
 def _begin(parent: int) -> None:
-    """What a worker does first: it ends when its parent does, and settles."""
+    """What a worker does first: it keeps memory, ends with its parent, has one thread of BLAS."""
+    keep_memory()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -145,4 +142,4 @@ def _begin(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    settle()
+    one_thread()

@@ -12,10 +12,13 @@ from runner.data.reading.usual import index_first, levels
 from runner.schema.forms import Form
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 # numbers of the columns that are read at a time
 PART_OF_COLUMNS = 8_000_000
+# the same of one row group
+PART_OF_A_GROUP = 1 << 20
 # rows up to which row groups are read together, and from which on one is read in parts
 ROWS_OF_A_PIECE = 1 << 18
 MOST_ROWS_OF_A_PIECE = 1 << 21
@@ -146,7 +149,8 @@ def _in_parts(file: Any, names: Sequence[str]) -> pa.Table:
 def _side_by_side(file: Any, names: Sequence[str]) -> list[pa.Array]:
     """Columns of 64-bit numbers that lie one behind the other in memory, NaN where they are null.
 
-    They are read a row group at a time, into the same memory. A panel of them needs no copy.
+    They are read a row group and a few columns at a time, into the same memory. A panel of them
+    needs no copy.
     """
     import numpy as np
     import pyarrow as pa
@@ -154,15 +158,25 @@ def _side_by_side(file: Any, names: Sequence[str]) -> list[pa.Array]:
     numbers = np.empty((len(names), file.metadata.num_rows))
     start = 0
     for group in range(file.metadata.num_row_groups if names else 0):
-        table = file.read_row_group(group, columns=list(names))
-        for name, into in zip(names, numbers, strict=True):
-            first = start
-            for chunk in table.column(name).chunks:
-                last = first + len(chunk)
-                into[first:last] = chunk.to_numpy(zero_copy_only=False)
-                first = last
-        start += len(table)
+        rows = file.metadata.row_group(group).num_rows
+        of_group = numbers[:, start : start + rows]
+        at_a_time = max(PART_OF_A_GROUP // max(rows, 1), 1)
+        for first in range(0, len(names), at_a_time):
+            some = list(names[first : first + at_a_time])
+            table = file.read_row_group(group, columns=some, use_threads=False)
+            for name, into in zip(some, of_group[first:], strict=False):
+                _copy_chunks(table.column(name), into)
+        start += rows
     return [pa.array(column) for column in numbers]
+
+
+def _copy_chunks(column: pa.ChunkedArray, into: np.ndarray) -> None:
+    """Write the numbers of a column into an array (n,), NaN where they are null."""
+    first = 0
+    for chunk in column.chunks:
+        last = first + len(chunk)
+        into[first:last] = chunk.to_numpy(zero_copy_only=False)
+        first = last
 
 
 def arrow(content: Content, form: Form) -> Opened:

@@ -30,6 +30,7 @@ class Bench:
             if what == "panel":
                 self._make_room()
             self.things[key] = make()
+            trim()  # what it took to make it
             while len(self.things) > KEPT:
                 self._drop_oldest()
         self.things.move_to_end(key)

@@ -227,6 +227,7 @@ def _analysed(
         try:
             findings[name] = analysis(study)
             study.panel.rest()
+            trim()
         except DataError as error:
             mistakes += placed(where, error)
         except Exception as error:

@@ -20,7 +20,7 @@ from runner.panels.levels import Levels
 from runner.panels.numbers.cells import Cells, Cube, Stored, rest
 from runner.panels.numbers.joining import with_lone
 from runner.panels.numbers.selections import adjacent, kept_columns
-from runner.panels.numbers.usable import usable_cells
+from runner.panels.numbers.usable import scored_cells, usable_cells
 from runner.panels.segments import Regressors, Shared
 from runner.targets import UNKNOWN, Unit
 from runner.text import ASSET_DATE
@@ -223,13 +223,7 @@ class Panel:
 
     def scored_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions (n,) of the dates and assets of the usable cells, and the same of these."""
-        dates, assets, scored = [], [], []
-        for first, part in self.cells.stretches():
-            t, i, y = part.scored_cells()
-            dates.append(t + first)
-            assets.append(i)
-            scored.append(y)
-        return np.concatenate(dates), np.concatenate(assets), np.concatenate(scored)
+        return scored_cells(self.cells)
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:
         """Forecasts of y in the unit of what they are judged by."""

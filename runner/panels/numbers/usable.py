@@ -16,11 +16,13 @@ from runner.data.labels import UNKNOWN
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
-from runner.panels.numbers.cells import Cube, InMemory, Ragged
+from runner.panels.numbers.cells import Cells, Cube, InMemory, Ragged, rest
 from runner.text import ASSET_DATE
 
 # the column of weights, among the columns of a panel
 WEIGHT = "model.weights"
+# dates whose usable cells are looked for at a time
+DATES = 64
 # cells of a column that are counted at a time, so that they stay in the processor's cache
 CELLS = 32768
 
@@ -313,3 +315,25 @@ def outsiders(market: Market, inside: np.ndarray | None) -> list[Dropped]:
         return []
     cells = int(np.count_nonzero(~inside))
     return [Dropped(ASSET_DATE, f"not in {market.members} on the date", cells)]
+
+
+def scored_cells(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Dates and assets (n,) of the usable cells, and what they are scored by.
+
+    No more than some dates at a time take memory beside it.
+    """
+    T, _ = cells.shape
+    n = int(cells.usable_by_date().sum())
+    dates, assets = np.empty((2, n), dtype=np.int32)
+    scored = np.empty(n)
+    start = 0
+    for first in range(0, T, DATES):
+        for at, part in cells.stretches(slice(first, min(first + DATES, T))):
+            t, i, y = part.scored_cells()
+            own = slice(start, start + len(y))
+            dates[own] = t + at
+            assets[own] = i
+            scored[own] = y
+            start = own.stop
+    rest(cells)
+    return dates, assets, scored

@@ -166,28 +166,53 @@ class RowReader:
         self.asset = np.empty(n, dtype=np.int32)
         self.usable = np.empty(n, dtype=bool)
 
+    def usable_rows(self, date: int, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features (m, k) and target (m,) of these places among the usable rows of a date.
+
+        Of its numbers only those are read.
+        """
+        [(file, own)] = self._parts(date, date + 1)
+        usable = np.empty(own.stop - own.start, dtype=bool)
+        numbers = np.empty((1 + len(self.features), len(ranks)))
+        opened = _opened(file.path)
+        try:
+            _read_usable(opened, file, own.start, usable)
+            rows = own.start + np.flatnonzero(usable)[ranks]
+            for into, column in zip(numbers, [0, *self._columns()], strict=True):
+                for number, row in zip(into.reshape(-1, 1), rows.tolist(), strict=True):
+                    _read_into(opened, number, _place(file, column, row), file.path)
+        finally:
+            os.close(opened)
+        return numbers[1:].T, numbers[0]
+
     def _read_file(
         self, file: RowFile, own: slice, asset: np.ndarray, usable: np.ndarray, numbers: np.ndarray
     ) -> None:
         """Read rows of one file into these arrays, `numbers` (lines, rows)."""
-        n = int(file.starts[-1])
         opened = _opened(file.path)
         try:
             _read_into(opened, asset, ASSET_BYTES * own.start, file.path)
-            if file.flags is None:
-                _read_into(opened, usable, ASSET_BYTES * n + own.start, file.path)
-            else:
-                _read_flags(file.flags, own.start, usable)
+            _read_usable(opened, file, own.start, usable)
             if not self.reads_numbers:
                 return
-            start_of_numbers = (ASSET_BYTES + USABLE_BYTES) * n
             before_features = self.layout.numbers - self.layout.features
-            chosen = [*range(before_features), *(before_features + k for k in self.features)]
+            chosen = [*range(before_features), *self._columns()]
             for into, column in zip(numbers, chosen, strict=True):
-                at = start_of_numbers + NUMBER_BYTES * (column * n + own.start)
-                _read_into(opened, into, at, file.path)
+                _read_into(opened, into, _place(file, column, own.start), file.path)
         finally:
             os.close(opened)
+
+    def _columns(self) -> list[int]:
+        """Positions of the features that are read among all numbers of a row."""
+        before = self.layout.numbers - self.layout.features
+        return [before + k for k in self.features]
+
+
+def _place(file: RowFile, column: int, row: int) -> int:
+    """Where in a file the number of a row stands that is in this column of numbers."""
+    n = int(file.starts[-1])
+    start_of_numbers = (ASSET_BYTES + USABLE_BYTES) * n
+    return start_of_numbers + NUMBER_BYTES * (column * n + row)
 
 
 def _opened(path: Path) -> int:
@@ -202,13 +227,17 @@ def _opened(path: Path) -> int:
         raise _lost(path) from error
 
 
-def _read_flags(path: Path, at: int, usable: np.ndarray) -> None:
-    """Read which rows are usable, from a file of nothing else."""
-    opened = _opened(path)
+def _read_usable(opened: int, file: RowFile, start: int, usable: np.ndarray) -> None:
+    """Read which rows are usable, from row `start` of an open file on, or from its flags."""
+    if file.flags is None:
+        n = int(file.starts[-1])
+        _read_into(opened, usable, ASSET_BYTES * n + start, file.path)
+        return
+    flags = _opened(file.flags)
     try:
-        _read_into(opened, usable, at, path)
+        _read_into(flags, usable, start, file.flags)
     finally:
-        os.close(opened)
+        os.close(flags)
 
 
 def _read_into(opened: int, into: np.ndarray, at: int, path: Path) -> None:

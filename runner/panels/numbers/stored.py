@@ -344,18 +344,18 @@ class Stored:
 
     def usable_rows(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (m, K) and target (m,) of these places among the usable cells; they increase."""
-        until = np.cumsum(self.usable_by_date())
+        if not self.known:
+            return self.held.usable_rows(ranks)
+        usable = self.usable_by_date()
+        until = np.cumsum(usable)
         date = np.searchsorted(until, ranks, side="right")
+        rank = ranks - (until - usable)[date]  # on its date
         reader = self._reader()
         X = np.empty((self.features, len(ranks))).T
         y = np.empty(len(ranks))
         for t in np.unique(date):
-            part = self._read(reader, t, t + 1)
-            used = np.flatnonzero(part.valid)
             of_date = date == t
-            some = used[ranks[of_date] - (until[t] - len(used))]
-            X[of_date] = part.X[some]
-            y[of_date] = part.y[some]
+            X[of_date], y[of_date] = reader.usable_rows(self.start + int(t), rank[of_date])
         return X, y
 
     def moments(

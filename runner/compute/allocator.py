@@ -23,7 +23,7 @@ def keep_memory() -> None:
     """Let large arrays take memory that earlier ones gave back, until `trim` is called.
 
     By itself the C library takes each large array fresh from the system, which clears every page of
-    it: a quarter of the time of a block of dates. For processes of our own, as all in them is
+    it: a tenth of the CPU time of a daily run. For processes of our own, as all in them is
     meant; before their first thread, which would get a share of the memory to itself.
     """
     with suppress(AttributeError, OSError):

@@ -46,6 +46,7 @@ def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     group_of_row = _groups(predictions, panel, labels)
     scored = columns(predictions)
     t, i, target = panel.scored_cells()
+    panel.rest()
     group_of_cell = labels.of_cells(t, i)
     rows = []
     for k, name in enumerate(labels.values):
@@ -90,6 +91,7 @@ def risk_by_group(
     groups = len(names)
     bins = len(periods) * groups
     t, i, target = panel.scored_cells()
+    panel.rest()
     n, y_sum = _sums(period_of_date[t] * groups + labels.of_cells(t, i), bins, target)
     scored_bins = period_of_date[_dates(predictions, panel)] * groups
     scored_bins += _groups(predictions, panel, labels)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from runner.compute.allocator import keep_memory
+from runner.compute.allocator import KEEPING
 from runner.compute.executors.executor import AHEAD, Executor, R, T
 from runner.compute.executors.local import THREADS
 from runner.errors import RunnerError, SpecError, unknown
@@ -177,10 +177,10 @@ class Queue:
             return job
 
     def _submitter(self) -> Any:
-        """What submits jobs that run here, with what Python imports here and our threads."""
+        """What submits jobs that run here, with our imports, memory and threads."""
         from submitit import SlurmExecutor
 
-        environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), **KEEPING}
         for name in THREADS:
             environment[name] = os.environ.get(name, "1")
         exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
@@ -240,7 +240,6 @@ class Queue:
 
 def outcome_of(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:
     """What a Slurm job gives: the result of a call, or the error that it raised."""
-    keep_memory()
     try:
         return function(*arguments), None
     except Exception as error:

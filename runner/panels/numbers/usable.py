@@ -16,7 +16,7 @@ from runner.data.labels import UNKNOWN
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
-from runner.panels.numbers.cells import Cells, Cube, InMemory, Ragged, rest
+from runner.panels.numbers.cells import Cells, Cube, InMemory, Ragged
 from runner.text import ASSET_DATE
 
 # the column of weights, among the columns of a panel
@@ -335,5 +335,4 @@ def scored_cells(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             assets[own] = i
             scored[own] = y
             start = own.stop
-    rest(cells)
     return dates, assets, scored

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import called, commands
 
+from runner.data import rules, suspicions
 from runner.data.accounts.account import account_of
-from runner.data.columns import order
+from runner.data.columns import order, sizes
 from runner.data.market import Market
 from runner.data.reading.formats import columnar
 from runner.data.rules import admitted
@@ -426,10 +427,39 @@ def test_a_digest_is_kept_beside_the_numbers_and_believed_if_signed(tmp_path: Pa
     fewer = admitted(market, 0.05).fingerprint
     assert plain != fewer
     kept = sorted((tmp_path / "cache").glob(f"*{SUFFIX}/text-*"))
-    assert len(kept) == 2
     assert file.load().fingerprint == plain
     for text in kept:
         signature, _, digest = text.read_bytes().partition(b"\n")
         text.write_bytes(signature + b"\n" + digest[::-1])
     assert file.load().fingerprint == plain
     assert admitted(file.load(), 0.05).fingerprint == fewer
+
+
+def test_what_rules_find_is_kept_beside_the_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(awkward(), tmp_path)
+    file = File(path, COLUMNS, on_disk=True, folder=str(tmp_path / "cache"))
+    first = admitted(file.load(), 0.05)
+    assert first.blanked
+    dirty = {cause.column.name for cause in first.blanked}
+    looked_at = []
+    breaking = rules._breaking
+
+    def noted(field: Any, names: Any) -> Any:
+        looked_at.append(field.file)
+        return breaking(field, names)
+
+    def read_again(column: Any) -> None:
+        raise AssertionError("all numbers of a column are read again")
+
+    market = file.load()
+    dirty_files = {market.fields.columns[name].file for name in dirty}
+    monkeypatch.setattr(rules, "_breaking", noted)
+    monkeypatch.setattr(sizes, "_amounts", read_again)
+    monkeypatch.setattr(suspicions, "_jumps", read_again)
+    again = admitted(market, 0.05)
+    assert set(looked_at) == dirty_files  # where what is blanked lies is not kept
+    assert again.dropped == first.dropped
+    assert again.notes[1:] == first.notes[1:]  # the first says how large the folder is
+    assert again.fingerprint == first.fingerprint

@@ -230,8 +230,18 @@ def _broken(column: Column, field: Field, kind: Kind | None) -> list[Blanked]:
         names = OF_KINDS.get(kind, OF_ANY)
     elif column.kind != "series":
         names = OF_FIELDS.get(column.name, UNDECLARED)
-    least_code = _least_code(field) if CODE in names else np.inf
+    if not field.found(f"breaks {names}", lambda: any(_breaking(field, names))):
+        return []
     places: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for name, at in _breaking(field, names):
+        places[name].append(at)
+    parts = {name: np.concatenate(at) for name, at in places.items() if at}
+    return [Blanked(column, name, at) for name, at in parts.items()]
+
+
+def _breaking(field: Field, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The positions of values that break one of these rules, some dates after the other."""
+    least_code = _least_code(field) if CODE in names else np.inf
     for first, stretch in field.stretches():
         values = stretch.values
         before = np.zeros(0, dtype=np.intp)
@@ -240,16 +250,12 @@ def _broken(column: Column, field: Field, kind: Kind | None) -> list[Blanked]:
             if not breaks.any():
                 continue
             at = np.setdiff1d(np.flatnonzero(breaks), before, assume_unique=True)
+            if not len(at):
+                continue
             before = np.union1d(before, at)
             rows, assets = stretch.places(at)
             row_of_all = rows.astype(np.intp) + first
-            places[name].append(row_of_all * len(field.assets) + assets)
-    broken = []
-    for name, parts in places.items():
-        at = np.concatenate([np.zeros(0, dtype=np.intp), *parts])
-        if len(at):
-            broken.append(Blanked(column, name, at))
-    return broken
+            yield name, row_of_all * len(field.assets) + assets
 
 
 def _least_code(field: Field) -> float:

@@ -58,7 +58,7 @@ def suspicions(market: Market) -> list[str]:
     source = "ret" if "ret" in market.fields else "changes of close"
     lines += _per_cent(returns, source)
     lines += _scales(market, returns)
-    lines += _jumps(market, returns)
+    lines += returns.found("jumps", lambda: _jumps(market, returns))
     return lines
 
 

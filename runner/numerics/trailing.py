@@ -20,7 +20,7 @@ from runner.numerics.variation import (
     steadied,
 )
 
-CELLS = 16384  # at a time, which with what is made of them stay in the cache
+CELLS = 65536  # at a time, which with what is made of them stay in the cache
 
 
 def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -92,6 +92,16 @@ class Column(Protocol):
 
     def counts(self) -> Counts:
         """How many asset-dates have a value, by date and by asset."""
+        ...
+
+    def found(self, what: str, find: Callable[[], Any]) -> Any:
+        """What `find` gives of its numbers alone, a value that JSON can write.
+
+        Of a field on disk it is kept there: a later run does not read the numbers for it.
+
+        Args:
+            what: name of what is found.
+        """
         ...
 
     def rows_of_assets(self, dates: slice) -> np.ndarray:

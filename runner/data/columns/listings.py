@@ -205,3 +205,22 @@ def digest_of_numbers(parts: Iterable[np.ndarray]) -> bytes:
             numbers = known[start : start + NUMBERS] + 0.0
             digest.update(numbers.data)
     return digest.digest()
+
+
+def changes_by_date(pointer: np.ndarray, columns: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    """Changes (n,) of prices from each date to the next; NaN on the first.
+
+    Args:
+        pointer: (D + 1,) position of the first price of each date.
+        columns: (n,) positions of their assets.
+    """
+    changes = np.full(len(prices), np.nan)
+    latest = np.full(int(columns.max(initial=-1)) + 1, np.nan)  # price of each on the date before
+    prices = np.where(prices > 0.0, prices, np.nan)
+    for start, stop, end in zip(pointer, pointer[1:], pointer[2:], strict=False):
+        before = columns[start:stop]
+        now = columns[stop:end]
+        latest[before] = prices[start:stop]
+        changes[stop:end] = prices[stop:end] / latest[now] - 1.0
+        latest[before] = np.nan
+    return changes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,10 @@ class LongColumn:
         first[column[::-1]] = row[::-1]  # of several the last that is written stays
         last[column] = row
         return Counts(of_dates, np.bincount(column, minlength=N), first, last)
+
+    def found(self, what: str, find: Callable[[], Any]) -> Any:
+        """What `find` gives of its numbers."""
+        return find()
 
     def rows_of_assets(self, dates: slice) -> np.ndarray:
         """How many rows of the table each asset (N,) has on these dates."""

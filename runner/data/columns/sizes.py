@@ -43,6 +43,11 @@ class Amounts(NamedTuple):
 
 def amounts(column: Column) -> Amounts:
     """Counts and range of the numbers of a field."""
+    return Amounts(*column.found("amounts", lambda: _amounts(column)))
+
+
+def _amounts(column: Column) -> Amounts:
+    """The same, all numbers of which are read."""
     present = known = zero = above_one = 0
     least = np.inf
     greatest = -np.inf

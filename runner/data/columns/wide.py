@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,10 @@ class WideColumn:
         after_last = known[::-1].argmax(axis=0)
         last = len(known) - 1 - after_last
         return Counts(known.sum(axis=1), known.sum(axis=0), first, last)
+
+    def found(self, what: str, find: Callable[[], Any]) -> Any:
+        """What `find` gives of its numbers."""
+        return find()
 
     def rows_of_assets(self, dates: slice) -> np.ndarray:
         """How many of these dates each asset (N,) has: all where it has a value, else none."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
-from runner.data.columns.listings import Listings, Part, refuse_unlisted
+from runner.data.columns.listings import Listings, Part, changes_by_date, refuse_unlisted
 from runner.data.columns.long import LongColumn
-from runner.data.stored.numbers import PART, Numbers, Readable, taken_of
+from runner.data.stored.folder import remembered
+from runner.data.stored.numbers import PART, Numbers, Readable, taken, taken_of
 
 SMALLER = "fewer assets (data.assets) or dates (data.start)"
 NUMBERS = "float64"
@@ -141,6 +145,12 @@ class StretchOfListings(Listings):
         return np.repeat(rows, np.diff(self.__dict__["pointer"]))
 
     @cached_property
+    def starts(self) -> np.ndarray:
+        """(T + 1,) position of the first cell of each date, and the number of cells."""
+        pointer: np.ndarray = self.__dict__["pointer"]
+        return pointer - pointer[0]
+
+    @cached_property
     def column(self) -> np.ndarray:
         """(n,) positions of their assets."""
         pointer = self.__dict__["pointer"]
@@ -219,6 +229,16 @@ class StoredColumn:
             last[there] = counts.last[there] + start
             of_assets += counts.of_assets
         return Counts(of_dates, of_assets, first, last)
+
+    def found(self, what: str, find: Callable[[], Any]) -> Any:
+        """What `find` gives of its numbers, as of a column; kept on disk beside them."""
+        if self.file is None:
+            return find()
+        key = blake2b(repr((what, self.file)).encode(), digest_size=16)
+        if self.changed is not None:
+            key.update(self.changed.position.tobytes())
+            key.update(self.changed.values.tobytes())
+        return json.loads(remembered(self.folder, key.hexdigest(), lambda: json.dumps(find())))
 
     def rows_of_assets(self, dates: slice) -> np.ndarray:
         """How many rows of the table each asset (N,) has on these dates."""
@@ -396,7 +416,7 @@ class Changes:
         high = int(listings.pointer[last + 1])
         columns = listings.column.read(low, high)
         prices = self.price.numbers_at(slice(low, high))
-        of_hull = _by_date(listings.pointer[before : last + 2] - low, columns, prices)
+        of_hull = changes_by_date(listings.pointer[before : last + 2] - low, columns, prices)
         changes[:] = of_hull[start - low : stop - low]
 
     def parts(self) -> Iterator[np.ndarray]:
@@ -410,34 +430,3 @@ class Changes:
     def taken(self, at: np.ndarray) -> np.ndarray:
         """The changes (m,) at these positions, which increase."""
         return taken_of(self, at)
-
-
-def _by_date(pointer: np.ndarray, columns: np.ndarray, prices: np.ndarray) -> np.ndarray:
-    """Changes (n,) of prices from each date to the next; NaN on the first.
-
-    Args:
-        pointer: (D + 1,) position of the first price of each date.
-        columns: (n,) positions of their assets.
-    """
-    changes = np.full(len(prices), np.nan)
-    latest = np.full(int(columns.max(initial=-1)) + 1, np.nan)  # price of each on the date before
-    prices = np.where(prices > 0.0, prices, np.nan)
-    for start, stop, end in zip(pointer, pointer[1:], pointer[2:], strict=False):
-        before = columns[start:stop]
-        now = columns[stop:end]
-        latest[before] = prices[start:stop]
-        changes[stop:end] = prices[stop:end] / latest[now] - 1.0
-        latest[before] = np.nan
-    return changes
-
-
-def taken(numbers: Readable, kept: np.ndarray | slice) -> np.ndarray:
-    """The numbers at these positions, in memory; positions may be in any order."""
-    if isinstance(kept, slice):
-        return numbers.read(kept.start, kept.stop)
-    if (np.diff(kept) > 0).all():
-        return numbers.taken(kept)
-    order = np.argsort(kept)
-    values = np.empty(len(kept), dtype=numbers.kind)
-    values[order] = numbers.taken(kept[order])
-    return values

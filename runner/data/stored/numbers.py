@@ -137,3 +137,15 @@ def taken_of(numbers: Readable, at: np.ndarray) -> np.ndarray:
         values[start:stop] = part[at[start:stop] - low]
         start = stop
     return values
+
+
+def taken(numbers: Readable, kept: np.ndarray | slice) -> np.ndarray:
+    """The numbers at these positions, in memory; positions may be in any order."""
+    if isinstance(kept, slice):
+        return numbers.read(kept.start, kept.stop)
+    if (np.diff(kept) > 0).all():
+        return numbers.taken(kept)
+    order = np.argsort(kept)
+    values = np.empty(len(kept), dtype=numbers.kind)
+    values[order] = numbers.taken(kept[order])
+    return values

@@ -1,6 +1,7 @@
 """The merges of `runner.numerics.trailing`, compiled: the same operations, the same bits.
 
-One series at a time, whose numbers stay in the cache nearest to the processor. Imported only where
+One series at a time, whose numbers stay in the cache nearest to the processor, from its first known
+number to its last: an asset that comes or goes has no window before or after. Imported only where
 it is used, as numba is. Each loop writes one array, so that the compiler can take several numbers
 at a time; nothing is reordered and no product fuses with a sum.
 """
@@ -74,6 +75,31 @@ def _copy(of: Any, n: int, into: Any) -> None:
 
 
 @compiled
+def _known(series: np.ndarray) -> tuple[int, int]:
+    """The first known number of a series (T,), and the one after the last."""
+    start = 0
+    stop = len(series)
+    while start < stop and np.isnan(series[start]):
+        start += 1
+    while start < stop and np.isnan(series[stop - 1]):
+        stop -= 1
+    return start, stop
+
+
+@compiled
+def _of_known(result: np.ndarray, start: int, stop: int, known: int) -> np.ndarray:
+    """The windows of a result of a series (known,) that lie within its rows from start to stop.
+
+    Every other one is set to missing.
+    """
+    window = known - len(result) + 1
+    end = max(stop - window + 1, start)
+    result[:start] = np.nan
+    result[end:] = np.nan
+    return result[start:end]
+
+
+@compiled
 def _step(
     left_first: Any, right_first: Any, left_offset: Any, right_offset: Any, n: int, into: Any
 ) -> None:
@@ -110,8 +136,13 @@ def _sums(series: np.ndarray, merges: np.ndarray, result: np.ndarray) -> None:
     other = np.empty(T)
     whole = np.empty(T)
     for i in range(c):
-        _copy(series[i], T, part)
-        n = T
+        start, stop = _known(series[i])
+        own = _of_known(result[i], start, stop, T)
+        if not len(own):
+            continue
+        rows = stop - start
+        _copy(series[i, start:], rows, part)
+        n = rows
         for kind, a, b in merges:
             if kind == DOUBLE:
                 n -= a
@@ -120,8 +151,8 @@ def _sums(series: np.ndarray, merges: np.ndarray, result: np.ndarray) -> None:
             elif kind == START:
                 _copy(part, n, whole)
             else:
-                _add_up(whole, part[a:], T - a - b + 1, whole)
-        _copy(whole, result.shape[1], result[i])
+                _add_up(whole, part[a:], rows - a - b + 1, whole)
+        _copy(whole, len(own), own)
 
 
 @compiled
@@ -159,7 +190,9 @@ def _products(
     start: np.ndarray,
     merges: np.ndarray,
     steps_x: np.ndarray,
+    first_x: int,
     steps_y: np.ndarray,
+    first_y: int,
     room: np.ndarray,
     result: np.ndarray,
 ) -> None:
@@ -168,8 +201,9 @@ def _products(
     Args:
         start: (T,) those of windows of one row: zero, NaN where missing.
         merges: as of `_sums`.
-        steps_x, steps_y: as `_offsets` gives them.
-        room: (3, T) to work in.
+        steps_x, steps_y: as `_offsets` gives them, of as many rows at least, from the rows
+            `first_x` and `first_y` on.
+        room: (3, T or more) to work in.
     """
     T = len(start)
     part, other, whole = room[0], room[1], room[2]
@@ -179,8 +213,8 @@ def _products(
         kind, a, b = merges[m]
         share = b / (a + b)
         left_rows = float(a)
-        step_x = steps_x[m]
-        step_y = steps_y[m]
+        step_x = steps_x[m][first_x:]
+        step_y = steps_y[m][first_y:]
         if kind == DOUBLE:
             n -= a
             _merge(part, part[a:], step_x, step_y, share, left_rows, n, other)
@@ -200,8 +234,11 @@ def _means(series: np.ndarray, merges: np.ndarray, offset: np.ndarray) -> None:
     steps = np.empty((len(merges), T))
     whole = np.empty(T)
     for i in range(c):
-        _offsets(series[i], merges, steps, whole)
-        _copy(whole, offset.shape[1], offset[i])
+        start, stop = _known(series[i])
+        own = _of_known(offset[i], start, stop, T)
+        if len(own):
+            _offsets(series[i, start:stop], merges, steps, whole)
+            _copy(whole, len(own), own)
 
 
 @compiled
@@ -214,10 +251,32 @@ def _squares(
     whole = np.empty(T)
     room = np.empty((3, T))
     for i in range(c):
-        first = series[i]
-        _offsets(first, merges, steps, whole)
-        _copy(whole, offset.shape[1], offset[i])
-        _products(first - first, merges, steps, steps, room, square[i])
+        start, stop = _known(series[i])
+        own = _of_known(offset[i], start, stop, T)
+        _variation(series[i], start, stop, merges, steps, whole, room, square[i])
+        _copy(whole, len(own), own)
+
+
+@compiled
+def _variation(
+    series: np.ndarray,
+    start: int,
+    stop: int,
+    merges: np.ndarray,
+    steps: np.ndarray,
+    whole: np.ndarray,
+    room: np.ndarray,
+    square: np.ndarray,
+) -> None:
+    """Write sums of squares about the means of windows of a series (T,), known from start to stop.
+
+    With `steps` and `whole` of these rows, as `_offsets` writes them.
+    """
+    own = _of_known(square, start, stop, len(series))
+    if len(own):
+        known = series[start:stop]
+        _offsets(known, merges, steps, whole)
+        _products(known - known, merges, steps, 0, steps, 0, room, own)
 
 
 @compiled
@@ -242,15 +301,21 @@ def _cross_products(
     steps_y = np.empty((len(merges), T))
     whole = np.empty(T)
     room = np.empty((3, T))
-    start_x = np.empty(T)
-    start_y = np.empty(T)
+    start_x, stop_x, start_y, stop_y = 0, 0, 0, 0
     for i in range(len(product)):
         if i < len(x):
-            _copy(x[i] - x[i], T, start_x)
-            _offsets(x[i], merges, steps_x, whole)
-            _products(start_x, merges, steps_x, steps_x, room, square_x[i])
+            start_x, stop_x = _known(x[i])
+            _variation(x[i], start_x, stop_x, merges, steps_x, whole, room, square_x[i])
         if i < len(y):
-            _copy(y[i] - y[i], T, start_y)
-            _offsets(y[i], merges, steps_y, whole)
-            _products(start_y, merges, steps_y, steps_y, room, square_y[i])
-        _products(start_x + start_y, merges, steps_x, steps_y, room, product[i])
+            start_y, stop_y = _known(y[i])
+            _variation(y[i], start_y, stop_y, merges, steps_y, whole, room, square_y[i])
+        start = max(start_x, start_y)
+        stop = min(stop_x, stop_y)
+        own = _of_known(product[i], start, stop, T)
+        if len(own):
+            of_x = x[min(i, len(x) - 1), start:stop]
+            of_y = y[min(i, len(y) - 1), start:stop]
+            zero = (of_x - of_x) + (of_y - of_y)
+            first_x = start - start_x
+            first_y = start - start_y
+            _products(zero, merges, steps_x, first_x, steps_y, first_y, room, own)

@@ -9,7 +9,6 @@ import numpy as np
 
 from runner.data.columns.long import LongColumn
 from runner.data.market import Market
-from runner.data.reading.parsing import pieces
 from runner.panels.blocks.recipe import Reach, Recipe, panel_rows
 
 NUMBERS = 2**25  # of the rows of a block
@@ -87,14 +86,10 @@ def _chunks(market: Market) -> Chunks:
             alive[:] = True
             rows[:] = CHUNK * len(market.assets)
             break
-        # rows lie in order of dates
         of_part = range(first // CHUNK, -(-(first + len(part.dates)) // CHUNK))
         first_dates = np.arange(of_part.start, of_part.stop + 1) * CHUNK - first
-        # dates of another type than the rows would copy all of these
-        edges = np.searchsorted(part.row, first_dates.astype(part.row.dtype)).tolist()
+        edges = part.starts[first_dates.clip(0, len(part.dates))].tolist()
         for chunk, (start, stop) in zip(of_part, pairwise(edges), strict=True):
-            for some in pieces(stop - start):
-                listed = part.column[start:stop][some]
-                alive[chunk][listed.astype(np.intp)] = True
+            alive[chunk] |= part.rows_of_assets(slice(start, stop)) > 0
             rows[chunk] += stop - start
     return Chunks(alive, rows)

@@ -95,7 +95,7 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         columns = dict(self.columns)
         for name, column in self.columns.items():
             if isinstance(column, LongColumn):
-                columns[name] = KeptColumn(column.listings, column.values)
+                columns[name] = KeptColumn(column)
         return Fields(columns)
 
     def shallow(self) -> Fields:

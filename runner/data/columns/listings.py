@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from runner.compute.lazily import Lazily
 from runner.data.columns.order import in_order
 from runner.errors import DataError
 
@@ -35,31 +35,31 @@ class Listings:
     row: np.ndarray
     column: np.ndarray
 
-    @cached_property
+    @Lazily
     def position(self) -> np.ndarray:
         """Positions (n,) of the cells in a frame (T, N), row by row; increasing."""
         first = self.row.astype(np.int64) * len(self.assets)
         return first + self.column
 
-    @cached_property
+    @Lazily
     def position_by_asset(self) -> np.ndarray:
         """Positions (n,) of the cells in an array (N, T), asset by asset."""
         first = self.column.astype(np.int64) * len(self.dates)
         return first + self.row
 
-    @cached_property
+    @Lazily
     def digest(self) -> bytes:
         """Digest of the cells, by the names of the assets and the positions of the dates."""
         digest = new_digest(names_of(self.assets))
         digest.update(self.position.data)
         return digest.digest()
 
-    @cached_property
+    @Lazily
     def by_asset(self) -> np.ndarray:
         """Positions (n,) of the cells by asset, then date."""
         return in_order(self.column, len(self.assets)).astype(np.int32)
 
-    @cached_property
+    @Lazily
     def starts(self) -> np.ndarray:
         """(T + 1,) position of the first cell of each date, and the number of cells."""
         dates = np.arange(len(self.dates) + 1, dtype=self.row.dtype)  # another type: rows copied
@@ -74,7 +74,7 @@ class Listings:
             rows += np.bincount(some, minlength=len(rows))
         return rows
 
-    @cached_property
+    @Lazily
     def starts_of_assets(self) -> np.ndarray:
         """(N + 1,) place in `by_asset` of the first cell of each asset, and the number of cells."""
         return np.append(0, np.cumsum(self.rows_of_assets()))

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from runner.compute.lazily import Lazily
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
-from runner.data.columns.listings import Listings, Part, digest_of_numbers, refuse_unlisted
+from runner.data.columns.listings import (
+    EVERY,
+    Listings,
+    Part,
+    digest_of_numbers,
+    refuse_unlisted,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +46,7 @@ class LongColumn:
     @property
     def listed(self) -> int:
         """Cells that the table has a row for."""
-        return len(self.values)
+        return len(self.listings.row)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -48,12 +55,12 @@ class LongColumn:
         dates = self.listings.dates
         return pd.DataFrame(cells, index=dates, columns=self.listings.assets, copy=False)
 
-    @cached_property
+    @Lazily
     def missing(self) -> int:
         """How many rows of the table have no number."""
         return int(np.count_nonzero(np.isnan(self.values)))
 
-    @cached_property
+    @Lazily
     def digest(self) -> bytes:
         """Digest of the numbers that are there, in order of date, then asset."""
         return digest_of_numbers(self.parts())
@@ -165,9 +172,32 @@ class LongColumn:
         return Cells(self.listings.position[known], self.values[known])
 
 
-@dataclass(frozen=True, eq=False)
-class KeptColumn(LongColumn):
+class LateColumn(LongColumn):
+    """A long column whose numbers are read when they are first asked for."""
+
+    def __init__(self, listings: Listings, read: Callable[[], np.ndarray]) -> None:
+        self.__dict__.update(listings=listings, read=read)
+
+    @Lazily
+    def values(self) -> np.ndarray:
+        """(n,) numbers, NaN where there is none."""
+        numbers: np.ndarray = self.__dict__["read"]()
+        return numbers
+
+    def _part(self, part: Part) -> LongColumn:
+        return LateColumn(part.listings, partial(_taken, self, part.kept))
+
+
+def _taken(column: LongColumn, kept: np.ndarray | slice) -> np.ndarray:
+    """The numbers of a column at these positions."""
+    return column.values[kept]
+
+
+class KeptColumn(LateColumn):
     """A long column whose frame is kept once it is made: for a part that several features read."""
+
+    def __init__(self, column: LongColumn) -> None:
+        super().__init__(column.listings, partial(_taken, column, EVERY))
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -181,31 +211,28 @@ class KeptColumn(LongColumn):
         """
         of_dates = super().at(rows, parts)
         if len(rows) and (np.diff(rows) == 1).all():
-            return PartOfKept(of_dates.listings, of_dates.values, self, int(rows[0]))
+            return PartOfKept(of_dates, self, int(rows[0]))
         return of_dates
 
     def forget(self) -> None:
         """Let the frame go; it is made again where it is asked for."""
         self.__dict__.pop("_frame", None)
 
-    @cached_property
+    @Lazily
     def _frame(self) -> pd.DataFrame:
         return LongColumn(self.listings, self.values).frame
 
 
-@dataclass(frozen=True, eq=False)
 class PartOfKept(KeptColumn):
-    """Some rows of a kept column, whose frame is a part of that of all rows.
+    """Some rows of a kept column, whose frame is a part of that of all rows."""
 
-    Attributes:
-        whole: of all rows.
-        first: position of the first of these rows among them.
-    """
+    def __init__(self, part: LongColumn, whole: KeptColumn, first: int) -> None:
+        """Take that part of a whole column which begins at its row `first`."""
+        super().__init__(part)
+        self.__dict__.update(whole=whole, first=first)
 
-    whole: KeptColumn
-    first: int
-
-    @cached_property
+    @Lazily
     def _frame(self) -> pd.DataFrame:
-        last = self.first + len(self.listings.dates)
-        return self.whole.frame.iloc[self.first : last]
+        first: int = self.__dict__["first"]
+        whole: KeptColumn = self.__dict__["whole"]
+        return whole.frame.iloc[first : first + len(self.listings.dates)]

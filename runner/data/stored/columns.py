@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.compute.lazily import Lazily
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
 from runner.data.columns.listings import Listings, Part, changes_by_date, refuse_unlisted
-from runner.data.columns.long import LongColumn
+from runner.data.columns.long import LateColumn, LongColumn
 from runner.data.stored.folder import remembered
 from runner.data.stored.numbers import PART, Numbers, Readable, taken, taken_of
 
@@ -60,7 +61,7 @@ class StoredListings:
         """Cells of all dates and assets."""
         return len(self.dates) * len(self.assets)
 
-    @cached_property
+    @Lazily
     def of_assets(self) -> np.ndarray:
         """How many listings each asset has, (N,)."""
         N = len(self.assets)
@@ -69,7 +70,7 @@ class StoredListings:
             counts += np.bincount(part, minlength=N)
         return counts
 
-    @cached_property
+    @Lazily
     def bounds(self) -> list[tuple[int, int]]:
         """First and last row (exclusive) of stretches of dates, each of about one part."""
         T = len(self.dates)
@@ -138,19 +139,19 @@ class StretchOfListings(Listings):
         }
         self.__dict__.update(attributes)
 
-    @cached_property
+    @Lazily
     def row(self) -> np.ndarray:
         """(n,) positions of the dates of the cells."""
         rows = np.arange(len(self.dates), dtype=np.int32)
         return np.repeat(rows, np.diff(self.__dict__["pointer"]))
 
-    @cached_property
+    @Lazily
     def starts(self) -> np.ndarray:
         """(T + 1,) position of the first cell of each date, and the number of cells."""
         pointer: np.ndarray = self.__dict__["pointer"]
         return pointer - pointer[0]
 
-    @cached_property
+    @Lazily
     def column(self) -> np.ndarray:
         """(n,) positions of their assets."""
         pointer = self.__dict__["pointer"]
@@ -213,7 +214,7 @@ class StoredColumn:
         """How many asset-dates have a value, by date and by asset."""
         return self._counts
 
-    @cached_property
+    @Lazily
     def _counts(self) -> Counts:
         N = len(self.assets)
         of_dates = np.zeros(len(self.listings.dates), dtype=np.int64)
@@ -356,7 +357,7 @@ class StoredColumn:
         return LongColumn(self.listings.stretch(first, last), values)
 
     def _part(self, part: Part) -> LongColumn:
-        return LongColumn(part.listings, self.numbers_at(part.kept))
+        return LateColumn(part.listings, partial(self.numbers_at, part.kept))
 
     def numbers_at(self, kept: np.ndarray | slice) -> np.ndarray:
         """The numbers at these positions, in memory."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.data.columns.long import LongColumn
 from runner.data.market import Market
+from runner.data.reading.parsing import pieces
 from runner.panels.blocks.recipe import Reach, Recipe, panel_rows
 
 NUMBERS = 2**25  # of the rows of a block
@@ -90,6 +91,8 @@ def _chunks(market: Market) -> Chunks:
         first_dates = np.arange(of_part.start, of_part.stop + 1) * CHUNK - first
         edges = part.starts[first_dates.clip(0, len(part.dates))].tolist()
         for chunk, (start, stop) in zip(of_part, pairwise(edges), strict=True):
-            alive[chunk] |= part.rows_of_assets(slice(start, stop)) > 0
+            for some in pieces(stop - start):
+                listed = part.column[start:stop][some]
+                alive[chunk][listed.astype(np.intp)] = True
             rows[chunk] += stop - start
     return Chunks(alive, rows)

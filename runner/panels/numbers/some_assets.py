@@ -50,7 +50,8 @@ class Wide(NamedTuple):
     """A column of a panel in every cell.
 
     Attributes:
-        by_asset: (N, T) its numbers, those of an asset side by side; NaN where there is none.
+        by_asset: (N, T) its numbers, those of an asset side by side, perhaps with those of more
+            dates in between; NaN where there is none.
     """
 
     by_asset: np.ndarray
@@ -131,7 +132,10 @@ def column_of(cells: np.ndarray, assets: int) -> Column:
         return OfDates(cells[:, 0])
     if cells.size > WHOLE:
         return _known(cells, 0, assets)
-    return Wide(np.ascontiguousarray(cells.T))
+    by_asset = cells.T
+    if by_asset.strides[1] != by_asset.itemsize:  # as one date after the other
+        by_asset = np.ascontiguousarray(by_asset)
+    return Wide(by_asset)
 
 
 def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market]]:

@@ -435,6 +435,27 @@ def test_a_digest_is_kept_beside_the_numbers_and_believed_if_signed(tmp_path: Pa
     assert admitted(file.load(), 0.05).fingerprint == fewer
 
 
+def test_columns_of_a_part_are_read_when_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(awkward(), tmp_path)
+    market = File(path, COLUMNS, on_disk=True, folder=str(tmp_path / "cache")).load()
+    expected = market.fields["ret"].iloc[3:9, :4]
+    files = []
+    read = numbers.Numbers.read_into
+
+    def noted(of_file: numbers.Numbers, into: np.ndarray, start: int) -> None:
+        files.append(of_file.path.name)
+        read(of_file, into, start)
+
+    monkeypatch.setattr(numbers.Numbers, "read_into", noted)
+    part = market.at(np.arange(3, 9)).of_positions(np.arange(4))
+    fields = part.fields.kept()
+    assert len(fields) > 1 and set(files) == {"column"}  # which cells the table lists
+    pd.testing.assert_frame_equal(fields["ret"], expected)
+    assert set(files) == {"column", market.fields.columns["ret"].file}
+
+
 def test_what_rules_find_is_kept_beside_the_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

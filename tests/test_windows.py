@@ -37,11 +37,40 @@ def same(one: np.ndarray, other: np.ndarray) -> None:
     np.testing.assert_array_equal(np.signbit(one[known]), np.signbit(other[known]))
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 4, 21, 63, 64, 252, 300])
+def listed(T: int, spans: list[tuple[int, int]], seed: int) -> np.ndarray:
+    """Series that are known from one row to another (exclusive), each column together."""
+    cells = np.full((T, len(spans)), np.nan, order="F")
+    rng = np.random.default_rng(seed)
+    for i, (start, stop) in enumerate(spans):
+        cells[start:stop, i] = rng.standard_normal(stop - start)
+    cells[T // 2, 0] = np.nan
+    return cells
+
+
+COMING = [(0, 120), (30, 120), (0, 80), (17, 99), (60, 64), (0, 0), (119, 120)]
+GOING = [(10, 120), (0, 90), (41, 120), (0, 50), (0, 120), (20, 60), (0, 120)]
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 21, 60])
 @np.errstate(all="ignore")
+def test_series_that_come_and_go_have_the_bits_of_numpy(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def used(series: np.ndarray, of_window: int) -> np.ndarray:
+        return np.full((len(series), series.shape[1] - of_window + 1), 7.0)
+
+    monkeypatch.setattr(compiled, "_room", used)
+    same_windows(listed(120, COMING, 0), listed(120, GOING, 1), window)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 21, 63, 64, 252, 300])
 def test_compiled_windows_have_the_bits_of_numpy(window: int) -> None:
-    x = awkward(300, 7)
-    y = awkward(300, 7, seed=1)
+    same_windows(awkward(300, 7), awkward(300, 7, seed=1), window)
+
+
+@np.errstate(all="ignore")
+def same_windows(x: np.ndarray, y: np.ndarray, window: int) -> None:
+    """Whether every statistic of windows is the same to the last bit, compiled or not."""
     same(compiled.sums(x, window), by_numpy.sums(x, window))
     same(compiled.offsets(x, window), by_numpy.offsets(x, window))
     pairs = [(x, y), (x, y[:, :1]), (x[:, :1], y), (x[:, :1], y[:, :1])]

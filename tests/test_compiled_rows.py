@@ -14,7 +14,9 @@ from runner.numerics.compiled import cells as loops
 from runner.numerics.compiled import rule
 from runner.numerics.compiled.rows import Scores, moments_of_dates
 from runner.numerics.variation import FLAT, largest_rounding, rounding_alone
+from runner.panels.numbers.gathering import Writer
 from runner.panels.numbers.ragged import Ragged
+from runner.panels.numbers.some_assets import Known
 from runner.preprocessing.cross_moments import means_of_dates
 
 CLOSE = 1e-13  # of the sum of absolute products: rounding of some hundred additions
@@ -173,6 +175,37 @@ def test_cells_are_turned_as_numpy_takes_them(shape: tuple[int, int]) -> None:
     into = np.full(len(row), np.nan)
     loops.turned(by_asset, starts, column.astype(np.int32), into)
     np.testing.assert_array_equal(into, by_asset.T[listed])
+    of_more_dates = np.pad(by_asset, ((0, 0), (3, 2)))
+    into[:] = np.nan
+    loops.turned(of_more_dates[:, 3:-2], starts, column.astype(np.int32), into)
+    np.testing.assert_array_equal(into, by_asset.T[listed])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_some_cells_have_is_written_into_rows(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule.Windows, "has_begun", compiled)
+    rng = np.random.default_rng(7)
+    shape = (40, 9)
+    values = np.where(rng.random(shape) < 0.4, np.nan, rng.standard_normal(shape))
+    listed = rng.random(shape) < 0.7
+    listed[[0, 20]] = False
+    row, column = np.nonzero(listed)
+    dates = pd.bdate_range("2020-01-01", periods=len(values))
+    assets = pd.Index([f"A{i}" for i in range(shape[1])])
+    listings = Listings(dates, assets, row.astype(np.int32), column.astype(np.int32))
+    known = ~np.isnan(values)
+    increasing = Known(np.flatnonzero(known), values[known])
+    order = np.argsort(np.flatnonzero(known) % shape[1], kind="stable")
+    by_asset = Known(increasing.position[order], increasing.values[order], increasing=False)
+    empty = Known(np.empty(0, dtype=np.intp), np.empty(0))
+    for given, expected in (
+        (increasing, values[listed]),
+        (by_asset, values[listed]),
+        (empty, np.full(len(row), np.nan)),
+    ):
+        np.testing.assert_array_equal(Writer(listings).column(given), expected)
 
 
 def test_what_is_above_the_largest_rounding_is_none() -> None:

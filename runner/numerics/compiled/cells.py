@@ -36,6 +36,24 @@ def turned(by_asset: np.ndarray, starts: np.ndarray, column: np.ndarray, into: n
     _turn(by_asset, starts, column, into)
 
 
+def written(
+    position: np.ndarray,
+    values: np.ndarray,
+    starts: np.ndarray,
+    column: np.ndarray,
+    assets: int,
+    into: np.ndarray,
+) -> None:
+    """Write numbers that some cells have into an array (n,), by date, then asset; NaN elsewhere.
+
+    Args:
+        position: (m,) positions of these cells among all (T, assets), increasing.
+        values: (m,) numbers.
+        starts, column: as of `turned`.
+    """
+    _write(position, values, starts, column, assets, into)
+
+
 @compiled
 def _add_up(series: np.ndarray, total: np.ndarray, count: np.ndarray) -> None:
     N, T = series.shape
@@ -64,3 +82,23 @@ def _turn(by_asset: np.ndarray, starts: np.ndarray, column: np.ndarray, into: np
                     into[k] = by_asset[column[k], t]
                     k += 1
                 place[d] = k
+
+
+@compiled
+def _write(
+    position: np.ndarray,
+    values: np.ndarray,
+    starts: np.ndarray,
+    column: np.ndarray,
+    assets: int,
+    into: np.ndarray,
+) -> None:
+    place = 0
+    known = len(position)
+    for t in range(len(starts) - 1):
+        for k in range(starts[t], starts[t + 1]):
+            cell = t * assets + column[k]
+            while place < known and position[place] < cell:
+                place += 1
+            has_one = place < known and position[place] == cell
+            into[k] = values[place] if has_one else np.nan

@@ -33,6 +33,7 @@ from runner.panels.numbers.some_assets import (
     column_of,
     fields_of,
     in_parts,
+    listed,
     of_each_asset,
 )
 from runner.panels.numbers.usable import WEIGHT
@@ -383,25 +384,6 @@ class Reading:
         return self.taken[key]
 
 
-def listed(columns: Mapping[str, Column], dates: pd.DatetimeIndex, assets: pd.Index) -> Listings:
-    """The cells in which some column has a value, in order of date, then asset."""
-    N = len(assets)
-    mask = np.zeros((len(dates), N), dtype=bool)
-    seen: set[int] = set()
-    for column in columns.values():
-        if isinstance(column, Known) and id(column.position) not in seen:
-            seen.add(id(column.position))
-            mask.ravel()[column.position] = True
-    wide = [column.by_asset for column in columns.values() if isinstance(column, Wide)]
-    if wide:
-        missing = np.isnan(wide[0])
-        for by_asset in wide[1:]:
-            missing &= np.isnan(by_asset)
-        mask |= ~missing.T
-    row, asset = np.divmod(np.flatnonzero(mask), N)
-    return Listings(dates, assets, row.astype(np.int32), asset.astype(np.int32))
-
-
 class Writer:
     """Writes columns into the rows of listings; where columns share cells, these are found once."""
 
@@ -416,8 +398,19 @@ class Writer:
         elif isinstance(column, Wide):
             self._write_wide(column.by_asset, into)
         else:
-            into[:] = np.nan
-            into[self._places(column.position)] = column.values
+            self._write_known(column, into)
+
+    def _write_known(self, column: Known, into: np.ndarray) -> None:
+        """Write the numbers that some cells have into an array (n,); NaN elsewhere."""
+        listings = self.listings
+        if DONE.has_begun and column.increasing:
+            from runner.numerics.compiled import cells  # numba, where it is used
+
+            where = (listings.starts, listings.column, len(listings.assets))
+            cells.written(column.position, column.values, *where, into)
+            return
+        into[:] = np.nan
+        into[self._places(column.position)] = column.values
 
     def _write_wide(self, by_asset: np.ndarray, into: np.ndarray) -> None:
         """Write numbers (N, T) of every cell into an array (n,)."""

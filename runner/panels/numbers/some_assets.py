@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from runner import targets
 from runner.data.columns.listings import Listings
@@ -36,14 +37,16 @@ class Known(NamedTuple):
     """A column of a panel where it has values.
 
     Attributes:
-        position: (m,) positions of cells (T, N), increasing, or so for some assets after others.
+        position: (m,) positions of cells (T, N), increasing at least for some assets at a time.
         values: (m,) its numbers there; every other cell has none.
         listings: these cells, where they are all that a table lists.
+        increasing: whether the positions increase.
     """
 
     position: np.ndarray
     values: np.ndarray
     listings: Listings | None = None
+    increasing: bool = True
 
 
 class Wide(NamedTuple):
@@ -64,6 +67,28 @@ class OfDates(NamedTuple):
 
 
 Column = Known | Wide | OfDates
+
+
+def listed(columns: Mapping[str, Column], dates: pd.DatetimeIndex, assets: pd.Index) -> Listings:
+    """The cells in which some column has a value, in order of date, then asset."""
+    N = len(assets)
+    mask = np.zeros((len(dates), N), dtype=bool)
+    seen: set[int] = set()
+    for column in columns.values():
+        if isinstance(column, Known) and id(column.position) not in seen:
+            seen.add(id(column.position))
+            mask.ravel()[column.position] = True
+    wide = [column.by_asset for column in columns.values() if isinstance(column, Wide)]
+    if wide:
+        missing = np.isnan(wide[0])
+        for by_asset in wide[1:]:
+            missing &= np.isnan(by_asset)
+        mask |= ~missing.T
+    of_dates = np.count_nonzero(mask, axis=1)
+    row = np.repeat(np.arange(len(dates), dtype=np.int32), of_dates)
+    asset = np.flatnonzero(mask)
+    asset -= np.repeat(np.arange(len(dates)) * N, of_dates)
+    return Listings(dates, assets, row, asset.astype(np.int32))
 
 
 def of_each_asset(column: object) -> bool:
@@ -123,7 +148,8 @@ def in_parts(
 def _together(parts: Sequence[Known]) -> Known:
     """The column of all assets from those of some, one after the other."""
     position = np.concatenate([part.position for part in parts])
-    return Known(position, np.concatenate([part.values for part in parts]))
+    values = np.concatenate([part.values for part in parts])
+    return Known(position, values, increasing=len(parts) == 1)
 
 
 def column_of(cells: np.ndarray, assets: int) -> Column:

@@ -232,6 +232,7 @@ def _broken(column: Column, field: Field, kind: Kind | None) -> list[Blanked]:
         names = OF_FIELDS.get(column.name, UNDECLARED)
     if not field.found(f"breaks {names}", lambda: any(_breaking(field, names))):
         return []
+    # where they lie is not kept on disk: they may be most of the column
     places: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for name, at in _breaking(field, names):
         places[name].append(at)

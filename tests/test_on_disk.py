@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import weakref
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -454,6 +456,19 @@ def test_columns_of_a_part_are_read_when_they_are_asked_for(
     assert len(fields) > 1 and set(files) == {"column"}  # which cells the table lists
     pd.testing.assert_frame_equal(fields["ret"], expected)
     assert set(files) == {"column", market.fields.columns["ret"].file}
+
+
+def test_a_part_of_a_part_holds_its_own_numbers_alone(tmp_path: Path) -> None:
+    path = written(awkward(), tmp_path)
+    market = File(path, COLUMNS, on_disk=True, folder=str(tmp_path / "cache")).load()
+    of_dates = market.at(np.arange(30)).fields.columns["ret"]
+    of_assets = of_dates.of_assets(np.arange(2), {})
+    numbers_of_dates = weakref.ref(of_dates.values)
+    assert len(of_assets.values) < len(of_dates.values)
+    again = pickle.loads(pickle.dumps(of_assets))
+    np.testing.assert_array_equal(again.values, of_assets.values)
+    del of_dates
+    assert numbers_of_dates() is None
 
 
 def test_what_rules_find_is_kept_beside_the_numbers(

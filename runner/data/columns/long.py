@@ -182,10 +182,16 @@ class LateColumn(LongColumn):
     def values(self) -> np.ndarray:
         """(n,) numbers, NaN where there is none."""
         numbers: np.ndarray = self.__dict__["read"]()
+        self.__dict__["read"] = partial(_given, numbers)  # lets go of what it was a part of
         return numbers
 
     def _part(self, part: Part) -> LongColumn:
         return LateColumn(part.listings, partial(_taken, self, part.kept))
+
+
+def _given(numbers: np.ndarray) -> np.ndarray:
+    """Numbers that were read already."""
+    return numbers
 
 
 def _taken(column: LongColumn, kept: np.ndarray | slice) -> np.ndarray:

@@ -8,9 +8,12 @@ import platform
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -22,6 +25,7 @@ from runner.compute import memory as machine
 from runner.compute import pages
 from runner.compute.allocator import KEEPING
 from runner.compute.cache import Bench, held
+from runner.compute.lazily import Lazily
 from runner.compute.pages import large_array, let_go
 from runner.errors import DataError
 from runner.experiment.run import run
@@ -236,3 +240,19 @@ def test_memory_of_arrays_that_are_gone_is_kept_until_it_is_given_back() -> None
     pages_of_array = 2**26 // mmap.PAGESIZE
     assert min(plain, again, given_back) > 0.9 * pages_of_array
     assert kept < 0.1 * pages_of_array
+
+
+def test_two_threads_make_attributes_of_two_objects_at_once() -> None:
+    both = Barrier(2)
+
+    class Thing:
+        @Lazily
+        def made(self) -> int:
+            return both.wait(timeout=20)  # broken where one thread has to end before the other
+
+    with ThreadPoolExecutor(2) as pool:
+        made = set(pool.map(attrgetter("made"), [Thing(), Thing()]))
+    assert made == {0, 1}
+    once = Thing()
+    once.__dict__["made"] = 7
+    assert once.made == 7

@@ -20,7 +20,7 @@ from runner.numerics.variation import (
     steadied,
 )
 
-CELLS = 65536  # at a time, which with what is made of them stay in the cache
+CELLS = 65536  # at a time, half a megabyte: few calls, and the caches still hold most of it
 
 
 def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:

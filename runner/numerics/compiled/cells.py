@@ -36,24 +36,6 @@ def turned(by_asset: np.ndarray, starts: np.ndarray, column: np.ndarray, into: n
     _turn(by_asset, starts, column, into)
 
 
-def written(
-    position: np.ndarray,
-    values: np.ndarray,
-    starts: np.ndarray,
-    column: np.ndarray,
-    assets: int,
-    into: np.ndarray,
-) -> None:
-    """Write numbers that some cells have into an array (n,), by date, then asset; NaN elsewhere.
-
-    Args:
-        position: (m,) positions of these cells among all (T, assets), increasing.
-        values: (m,) numbers.
-        starts, column: as of `turned`.
-    """
-    _write(position, values, starts, column, assets, into)
-
-
 @compiled
 def _add_up(series: np.ndarray, total: np.ndarray, count: np.ndarray) -> None:
     N, T = series.shape
@@ -85,7 +67,7 @@ def _turn(by_asset: np.ndarray, starts: np.ndarray, column: np.ndarray, into: np
 
 
 @compiled
-def _write(
+def written(
     position: np.ndarray,
     values: np.ndarray,
     starts: np.ndarray,
@@ -93,12 +75,20 @@ def _write(
     assets: int,
     into: np.ndarray,
 ) -> None:
+    """Write numbers that some cells have into an array (n,), by date, then asset; NaN elsewhere.
+
+    Args:
+        position: (m,) positions of these cells among all (T, assets), increasing.
+        values: (m,) numbers.
+        starts, column: as of `turned`.
+    """
     place = 0
     known = len(position)
     for t in range(len(starts) - 1):
+        first_of_date = t * assets
         for k in range(starts[t], starts[t + 1]):
-            cell = t * assets + column[k]
+            cell = first_of_date + column[k]
             while place < known and position[place] < cell:
                 place += 1
-            has_one = place < known and position[place] == cell
-            into[k] = values[place] if has_one else np.nan
+            has_number = place < known and position[place] == cell
+            into[k] = values[place] if has_number else np.nan

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ from runner.estimators.clusters import clustered, driscoll_kraay, sums
 from runner.estimators.pools import RaggedPool
 from runner.numerics import trailing
 from runner.numerics.compiled import cells as loops
+from runner.numerics.compiled import rows as sums_of_rows
 from runner.numerics.compiled import rule
 from runner.numerics.compiled.rows import Scores, moments_of_dates
 from runner.numerics.variation import FLAT, largest_rounding, rounding_alone
@@ -77,6 +81,29 @@ def test_moments_of_dates_are_sums_of_products(
         assert (abs(M[t] - (z * w[:, None]).T @ z) <= CLOSE * size).all()
     if cells:
         np.testing.assert_array_equal(M, M.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize(("few", "together"), [(0, True), (2**62, False)])
+def test_numpy_sums_short_dates_of_one_thread_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, few: int, together: bool
+) -> None:
+    both = Barrier(2)
+    met = []
+
+    def by_numpy(*args: object) -> np.ndarray:
+        try:
+            both.wait(timeout=10.0 if together else 0.3)
+            met.append(True)
+        except BrokenBarrierError:
+            met.append(False)
+        return np.empty(0)
+
+    monkeypatch.setattr(sums_of_rows, "FEW_PRODUCTS", few)
+    monkeypatch.setattr(sums_of_rows, "_by_numpy", by_numpy)
+    rows = rows_of(3).dated(range(3))
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: moments_of_dates(rows, np.zeros((1, 1, 4)), 0), range(2)))
+    assert met == [together] * 2
 
 
 @pytest.mark.usefixtures("compiled")

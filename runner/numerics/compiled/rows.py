@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,10 @@ from runner.numerics.compiled.rule import compiler, wanted_of_rows
 
 # Float64s that the narrowest common vector registers hold; columns are padded to a multiple.
 LANES = 4
+# Products of a date, below which threads side by side take longer than one after the other.
+FEW_PRODUCTS = 2**20
+
+_IN_TURN = Lock()
 
 
 class DatedRows(NamedTuple):
@@ -45,11 +50,14 @@ def moments_of_dates(rows: DatedRows, point: np.ndarray, cells: int) -> np.ndarr
         point: (1, 1, P - 1), or one of each date (T, 1, P - 1).
         cells: of the panel that these are a part of, by which it is decided who sums them.
     """
-    if not wanted_of_rows(cells):
-        return _by_numpy(rows, point)
     K = len(rows.X)
     P = K + 2
     T = len(rows.starts) - 1
+    if not wanted_of_rows(cells):
+        if P**2 * (rows.starts[-1] - rows.starts[0]) > FEW_PRODUCTS * T:
+            return _by_numpy(rows, point)
+        with _IN_TURN:  # its calls are so short that threads would mostly wait for the interpreter
+            return _by_numpy(rows, point)
     M = np.zeros((T, P, _padded(P)))
     moves = int(len(point) > 1)
     add = _moments(K, rows.weights is not None)

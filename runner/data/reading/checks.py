@@ -124,8 +124,9 @@ def on_names(spaced: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
             stripped.append(f"{text!r} is {name}")
     if stripped:
         notes.append(f"Names of assets are stripped of spaces: {listed(stripped)}.")
-    folded = Counter(name.casefold() for name in names)
-    alike = [name for name in names if folded[name.casefold()] > 1]
-    if alike:
+    folded = [name.casefold() for name in names]
+    if len(set(folded)) < len(names):
+        times = Counter(folded)
+        alike = [name for name, word in zip(names, folded, strict=True) if times[word] > 1]
         notes.append(f"Names that differ in case alone are different assets: {listed(alike)}.")
     return tuple(notes)

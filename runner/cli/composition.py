@@ -396,7 +396,8 @@ class Composer:
         while spec is None:
             # new keys have their plus only where all else composes
             settled = [word for word in rest if not may_be_new(word)]
-            error = self._fault(settled) or error
+            if len(settled) < len(rest):
+                error = self._fault(settled) or error
             culprit = culprit_of(error, rest)
             faults.append((culprit or self.name, error))
             if culprit is None:
@@ -412,8 +413,7 @@ class Composer:
             except COMPOSING as another:
                 error = another
         names = partial(self._names, config=config)
-        lines = [shown(explained(culprit, fault, names)) for culprit, fault in faults]
-        lines += slips
+        lines = [*(shown(explained(*fault, names)) for fault in faults), *slips]
         without_option = any(isinstance(fault, NO_OPTION) for _, fault in faults)
         if spec is not None and not without_option:
             lines += mistakes(spec)

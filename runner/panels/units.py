@@ -109,9 +109,9 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
         return params
     if scope == "date":
         estimated = np.isfinite(params).all(axis=1)
-        return np.tile(params[estimated].mean(axis=0), (n_assets, 1))
+        return np.broadcast_to(params[estimated].mean(axis=0), (n_assets, params.shape[1]))
     if scope == "pooled":
-        return np.repeat(params, n_assets, axis=0)
+        return np.broadcast_to(params, (n_assets, params.shape[1]))
     of_assets = np.full((n_assets, params.shape[1]), np.nan)
     for b, unit in zip(params, group, strict=True):
         of_assets[unit.assets] = b

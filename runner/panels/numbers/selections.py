@@ -20,7 +20,8 @@ def are_all(assets: np.ndarray, count: int) -> bool:
 
 def are_alike(slopes: np.ndarray) -> bool:
     """Whether every asset has the same slopes (N, k)."""
-    return len(slopes) > 0 and bool((slopes == slopes[:1]).all())
+    one_line_for_all = slopes.strides[0] == 0
+    return len(slopes) > 0 and (one_line_for_all or bool((slopes == slopes[:1]).all()))
 
 
 def marked(positions: np.ndarray, count: int) -> np.ndarray:

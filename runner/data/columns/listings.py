@@ -38,8 +38,10 @@ class Listings:
     @Lazily
     def position(self) -> np.ndarray:
         """Positions (n,) of the cells in a frame (T, N), row by row; increasing."""
-        first = self.row.astype(np.int64) * len(self.assets)
-        return first + self.column
+        position = self.row.astype(np.int64)
+        position *= len(self.assets)
+        position += self.column
+        return position
 
     @Lazily
     def position_by_asset(self) -> np.ndarray:

@@ -97,10 +97,12 @@ def _listings(
     dates: pd.DatetimeIndex, assets: pd.Index, row: np.ndarray, column: np.ndarray
 ) -> tuple[Listings, np.ndarray | slice]:
     """The listings of these cells, and the order (n,) that the cells have in them."""
-    order: np.ndarray | slice = slice(None)
-    if not _increases(row.astype(np.int64) * len(assets) + column):
-        by_asset = in_order(column, len(assets))
-        order = by_asset[in_order(row[by_asset], len(dates))]
-    rows = row[order].astype(np.int32, copy=False)
-    columns = column[order].astype(np.int32, copy=False)
-    return Listings(dates, assets, rows, columns), order
+    rows = row.astype(np.int32, copy=False)
+    columns = column.astype(np.int32, copy=False)
+    as_given = Listings(dates, assets, rows, columns)
+    if _increases(as_given.position):
+        return as_given, slice(None)
+    del as_given  # its positions take memory beside those of the order
+    by_asset = in_order(column, len(assets))
+    order = by_asset[in_order(row[by_asset], len(dates))]
+    return Listings(dates, assets, rows[order], columns[order]), order

@@ -52,7 +52,10 @@ TABLES = {
     "sweep": Table("A sweep", "sweep.py 200", "sweep.py 40"),
     "ragged": Table("Ragged panels", "ragged.py", "ragged.py 3500"),
     "peers_10": Table(
-        "Ragged panels beside the peers", "peers.py --turns 3", "peers.py --names 3000", True
+        "Ragged panels beside the peers",
+        "peers.py --turns 3 --least 30",
+        "peers.py --names 3000",
+        True,
     ),
     "peers_94": Table(
         "The same with 94 characteristics",

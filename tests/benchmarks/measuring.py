@@ -95,19 +95,27 @@ def failure_of(code: int, told: str) -> str:
     return f"failed: {lines[-1][:120]}"
 
 
-def least(turns: int, measure: Callable[[], Used]) -> Used:
-    """The turn that took the least CPU seconds; of those that failed the first, without another."""
+def least(turns: int, measure: Callable[[], Used], seconds: float = 0.0) -> Used:
+    """The turn that took the least CPU seconds; of those that failed the first, without another.
+
+    A short command has more turns, until all have taken so many CPU seconds: what the machine takes
+    for fresh memory is a larger share of it.
+    """
     best = measure()
-    for _ in range(turns - 1):
-        if best.failure:
-            break
-        best = min(best, measure(), key=lambda found: found.cpu)
+    done, taken = 1, best.cpu
+    while not best.failure and (done < turns or taken < seconds):
+        found = measure()
+        best = min(best, found, key=lambda turn: turn.cpu)
+        done += 1
+        taken += found.cpu
     return best
 
 
-def used(command: list[str], folder: Path, turns: int = 1) -> tuple[float, float]:
+def used(
+    command: list[str], folder: Path, turns: int = 1, seconds: float = 0.0
+) -> tuple[float, float]:
     """Least CPU seconds of some turns of a command that ends well, and gigabytes at the peak."""
-    found = least(turns, lambda: measured(command, folder))
+    found = least(turns, lambda: measured(command, folder), seconds)
     if found.failure:
         raise SystemExit(f"{found.failure}: {' '.join(command)}")
     return found.cpu, found.peak

@@ -1,6 +1,6 @@
 """Ragged panels beside the libraries that answer the same questions, each from the same file in a process of its own.
 
-    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900] [--turns 1]
+    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900] [--turns 1] [--least 0]
 
 FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...; without it one is simulated
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
@@ -8,7 +8,7 @@ a pooled regression with errors clustered by name and month, the same beside eff
 months before, judged out of sample. "command" is our whole command line, "on disk" the same of which market and panel
 lie in files that it makes; "Python" the same through `runner.panel`.
 The others run as they come, with as many threads of BLAS as there are cores, and again with one, as our command has:
-threads that wait for each other take CPU seconds too. Of several turns of a side the one of least CPU seconds counts.
+threads that wait for each other take CPU seconds too. Of several turns of a side the one of least CPU seconds counts; short ones have more, until they took `--least`.
 CPU seconds of all threads, of which "beyond" those of the default run (our command) or of imports and a first call on
 a tiny file (the others), and the largest resident size. Answers of each are compared to ours: estimates in units of their standard errors, errors and
 scores as a share. A peer that needs more memory or time than it is given says so.
@@ -23,7 +23,9 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,9 @@ MODELS = {
         *(f"validation.first={FIRST}", f"validation.test={TEST}"),
     ],
 }
+SECONDS_OF_DEFAULT = 30.0  # that turns of the default run take
 Answer = dict[str, list[float]]
+BestOfTurns = Callable[[Callable[[], Used]], Used]
 
 
 # --- in a process of its own: from the file to the answer -----------------------------------------------------------
@@ -315,7 +319,9 @@ def row(*cells: object) -> None:
     print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
 
 
-def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, turns: int) -> None:
+def compare(
+    path: str, tiny: str, folder: Path, memory: float, seconds: int, best: BestOfTurns
+) -> None:
     """Prints a row for each side of each question."""
     counted = measured([sys.executable, __file__, "names", path], folder)
     rows, *names = counted.out.split()
@@ -325,10 +331,10 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, tur
     row("task", "side", "CPU s", "beyond", "peak, GB", "CPU of ours", "memory of ours", "gap")
     row(*["---"] * 8)
     words = [sys.executable, "-m", "runner", "report=tables"]
-    default = least(3, lambda: measured(words, folder)).cpu
+    default = least(3, lambda: measured(words, folder), SECONDS_OF_DEFAULT).cpu
     for task in MODELS:
         of_task = command_of(path, names, task)
-        command = least(turns, lambda words=of_task: measured(words, folder))
+        command = best(lambda words=of_task: measured(words, folder))
         if command.failure:
             row(task, "ours, command", command.failure, "", f"{command.peak:.2f}", "", "", "")
             continue
@@ -336,7 +342,7 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, tur
         own = command.cpu - default
         cpu, beyond, peak = f"{command.cpu:.1f}", f"{own:.1f}", f"{command.peak:.2f}"
         row(task, "ours, command", cpu, beyond, peak, "", "", "")
-        disk = on_disk(of_task, task, folder, own, command, ours, turns)
+        disk = on_disk(of_task, task, folder, own, command, ours, best)
         row(task, "ours, command, on disk", *disk)
         for peer in PEERS:
             if peer.task != task:
@@ -344,8 +350,7 @@ def compare(path: str, tiny: str, folder: Path, memory: float, seconds: int, tur
             words = [sys.executable, __file__, "child", peer.function, path, tiny]
             settings = {"": {}, ", one thread": ONE_BLAS_THREAD} if peer.blas else {"": {}}
             for suffix, variables in settings.items():
-                found = least(
-                    turns,
+                found = best(
                     lambda words=words, variables=variables: measured(
                         words, folder, memory, seconds, variables
                     ),
@@ -360,7 +365,7 @@ def on_disk(
     own: float,
     command: Used,
     ours: Answer,
-    turns: int,
+    best: BestOfTurns,
 ) -> list[str]:
     """The cells of our command on disk, which makes the market anew."""
     market = folder / "market"
@@ -370,7 +375,7 @@ def on_disk(
         return measured([*words, "data.on_disk=true", f"data.folder={market}"], folder)
 
     default = command.cpu - own
-    found = least(turns, anew)
+    found = best(anew)
     if found.failure:
         return failed(found, command)
     answer = answer_of_run(folder, task)
@@ -408,6 +413,7 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=16.0)
     parser.add_argument("--seconds", type=int, default=900)
     parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--least", type=float, default=0.0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -423,7 +429,7 @@ def main() -> None:
             folder,
             asked.memory,
             asked.seconds,
-            asked.turns,
+            partial(least, asked.turns, seconds=asked.least),
         )
 
 

@@ -1,6 +1,7 @@
 """Ragged panels beside the libraries that answer the same questions, each from the same file in a process of its own.
 
-    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900] [--turns 1] [--least 0]
+    python tests/benchmarks/peers.py [FILE] [--characteristics 10] [--names 35000] [--memory 16] [--seconds 900]
+        [--turns 1] [--least 0]
 
 FILE is a monthly parquet file in order of date: date, permno, ret, c0, c1, ...; without it one is simulated
 (`files.py`). The characteristics of a month explain the return of the next one: Fama-MacBeth with Newey-West errors,
@@ -8,7 +9,8 @@ a pooled regression with errors clustered by name and month, the same beside eff
 months before, judged out of sample. "command" is our whole command line, "on disk" the same of which market and panel
 lie in files that it makes; "Python" the same through `runner.panel`.
 The others run as they come, with as many threads of BLAS as there are cores, and again with one, as our command has:
-threads that wait for each other take CPU seconds too. Of several turns of a side the one of least CPU seconds counts; short ones have more, until they took `--least`.
+threads that wait for each other take CPU seconds too. Of several turns of a side the one of least CPU seconds counts; a
+short side has more turns, until they have taken `--least` CPU seconds.
 CPU seconds of all threads, of which "beyond" those of the default run (our command) or of imports and a first call on
 a tiny file (the others), and the largest resident size. Answers of each are compared to ours: estimates in units of their standard errors, errors and
 scores as a share. A peer that needs more memory or time than it is given says so.
@@ -51,7 +53,7 @@ MODELS = {
         *(f"validation.first={FIRST}", f"validation.test={TEST}"),
     ],
 }
-SECONDS_OF_DEFAULT = 30.0  # that turns of the default run take
+SECONDS_OF_DEFAULT = 30.0  # of CPU that the turns of the default run take
 Answer = dict[str, list[float]]
 BestOfTurns = Callable[[Callable[[], Used]], Used]
 

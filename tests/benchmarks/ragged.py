@@ -4,8 +4,10 @@ python tests/benchmarks/ragged.py [NAMES ...]
 
 Each file has 1,176 months of so many names (3500, 10000 and 35000 without any), listed for 98 months on average, a
 twelfth of the cells, with a return and ten characteristics. A Fama-MacBeth regression, a pooled one refitted every
-year, one of each asset, and pooled ones beside effects or industries that change are run by the command line without page and pictures, after the default run; "plain" reads the same columns
-by pyarrow and solves each cross-section by numpy. CPU seconds of all threads, the least of three turns or of those that take 25 seconds, and the largest resident size.
+year, one of each asset, and pooled ones beside effects or industries that change are run by the command line without
+page and pictures, after the default run; "plain" reads the same columns by pyarrow and solves each cross-section by
+numpy. CPU seconds of all threads, the least of three turns or of as many as take 25 seconds, and the largest resident
+size.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from measuring import measured, used
 
 MONTHS, CHARACTERISTICS, LISTED = 1176, 10, 98
 NAMES = (3_500, 10_000, 35_000)
-TURNS, SECONDS = 3, 25.0  # of each command: so many, and more until they took these CPU seconds
+TURNS = 3  # of each command, and more until they have taken
+SECONDS = 25.0  # of CPU
 MODELS = {
     "Fama-MacBeth, Newey-West": ["model=fama_macbeth"],
     "pooled, refitted each year": [

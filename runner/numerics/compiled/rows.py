@@ -19,7 +19,7 @@ from runner.numerics.compiled.rule import compiler, wanted_of_rows
 
 # Float64s that the narrowest common vector registers hold; columns are padded to a multiple.
 LANES = 4
-# Products of a date, below which threads side by side take longer than one after the other.
+# Products of a date, on average, up to which numpy's sums take longer in two threads than in one.
 FEW_PRODUCTS = 2**20
 
 _IN_TURN = Lock()
@@ -54,9 +54,11 @@ def moments_of_dates(rows: DatedRows, point: np.ndarray, cells: int) -> np.ndarr
     P = K + 2
     T = len(rows.starts) - 1
     if not wanted_of_rows(cells):
-        if P**2 * (rows.starts[-1] - rows.starts[0]) > FEW_PRODUCTS * T:
+        products = P**2 * (rows.starts[-1] - rows.starts[0])
+        dates_are_long = products > FEW_PRODUCTS * T
+        if dates_are_long:
             return _by_numpy(rows, point)
-        with _IN_TURN:  # its calls are so short that threads would mostly wait for the interpreter
+        with _IN_TURN:  # calls on short dates end so soon that threads wait for the interpreter
             return _by_numpy(rows, point)
     M = np.zeros((T, P, _padded(P)))
     moves = int(len(point) > 1)

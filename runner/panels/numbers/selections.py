@@ -20,7 +20,7 @@ def are_all(assets: np.ndarray, count: int) -> bool:
 
 def are_alike(slopes: np.ndarray) -> bool:
     """Whether every asset has the same slopes (N, k)."""
-    one_line_for_all = slopes.strides[0] == 0
+    one_line_for_all = slopes.strides[0] == 0  # no copy of it for each asset
     return len(slopes) > 0 and (one_line_for_all or bool((slopes == slopes[:1]).all()))
 
 

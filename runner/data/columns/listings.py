@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from runner.data.columns.order import in_order
 from runner.errors import DataError
 
 NUMBERS = 1 << 16  # that are digested, looked up or counted at a time
+STRETCH = 1 << 18  # of a stretch of dates: with what is made of them they stay in the cache
 EVERY = slice(None)
 SPARSE = 64  # cells for each that is looked up, above which a search is sooner than a table
 
@@ -67,6 +69,11 @@ class Listings:
         dates = np.arange(len(self.dates) + 1, dtype=self.row.dtype)  # another type: rows copied
         return np.searchsorted(self.row, dates)
 
+    @Lazily
+    def bounds(self) -> list[tuple[int, int]]:
+        """First and last row (exclusive) of stretches of dates with about as many cells each."""
+        return bounds_of(self.starts, STRETCH)
+
     def rows_of_assets(self, own: slice = EVERY) -> np.ndarray:
         """How many of the listings at these positions each asset (N,) has."""
         start, stop, _ = own.indices(len(self.column))
@@ -118,7 +125,7 @@ class Listings:
     def at(self, rows: np.ndarray) -> Part:
         """Those on the dates at these positions, which increase."""
         if len(rows) and (np.diff(rows) == 1).all():
-            return self._adjacent(int(rows[0]), int(rows[-1]) + 1)
+            return self.adjacent(int(rows[0]), int(rows[-1]) + 1)
         new_row = np.full(len(self.dates), -1, dtype=np.int32)
         new_row[rows] = np.arange(len(rows))
         row = new_row[self.row]
@@ -132,7 +139,7 @@ class Listings:
         start, stop = np.searchsorted(self.row, edges).tolist()
         return slice(start, stop)
 
-    def _adjacent(self, first: int, last: int) -> Part:
+    def adjacent(self, first: int, last: int) -> Part:
         """Those on the dates from one row to another (exclusive)."""
         kept = self.between(first, last)
         row = self.row[kept] - np.int32(first)
@@ -148,9 +155,13 @@ class Listings:
             first, last = self.starts_of_assets[[assets[0], assets[-1] + 1]]
             kept = np.sort(self.by_asset[first:last])
         else:
-            column = new_column.take(self.column)
-            is_kept = column >= 0
+            is_wanted = new_column >= 0
+            is_kept = np.empty(len(self.column), dtype=bool)
+            for first in range(0, len(is_kept), NUMBERS):
+                some = slice(first, first + NUMBERS)
+                is_kept[some] = is_wanted[self.column[some]]
             if increase and is_kept.all():
+                column = new_column[self.column]
                 listings = Listings(self.dates, self.assets[assets], self.row, column)
                 return Part(listings, slice(0, len(column)))
             kept = np.flatnonzero(is_kept)
@@ -185,6 +196,17 @@ def refuse_unlisted(
         f"{len(unlisted):,} of {total:,} values to be set are of cells without a row in "
         f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
     )
+
+
+def bounds_of(pointer: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of stretches of dates, of about so many cells each.
+
+    Args:
+        pointer: (T + 1,) position of the first cell of each date.
+    """
+    number = pointer[:-1] // size
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    return list(pairwise([*starts.tolist(), len(number)]))
 
 
 def names_of(columns: pd.Index) -> list[str]:

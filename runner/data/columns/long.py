@@ -14,6 +14,7 @@ from runner.compute.lazily import Lazily
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
 from runner.data.columns.listings import (
     EVERY,
+    NUMBERS,
     Listings,
     Part,
     digest_of_numbers,
@@ -82,11 +83,17 @@ class LongColumn:
         N = len(self.listings.assets)
         every_date = np.arange(len(self.listings.dates) + 1, dtype=row.dtype)
         of_dates = np.diff(np.searchsorted(row, every_date))  # rows lie in order of dates
+        of_assets = np.zeros(N, dtype=np.intp)
         first = np.zeros(N, dtype=np.intp)
         last = np.zeros(N, dtype=np.intp)
-        first[column[::-1]] = row[::-1]  # of several the last that is written stays
-        last[column] = row
-        return Counts(of_dates, np.bincount(column, minlength=N), first, last)
+        for start in range(0, len(row), NUMBERS):
+            rows = row[start : start + NUMBERS]
+            columns = column[start : start + NUMBERS]
+            new = of_assets[columns] == 0
+            first[columns[new][::-1]] = rows[new][::-1]  # of several the last written stays
+            last[columns] = rows
+            of_assets += np.bincount(columns, minlength=N)
+        return Counts(of_dates, of_assets, first, last)
 
     def found(self, what: str, find: Callable[[], Any]) -> Any:
         """What `find` gives of its numbers."""
@@ -102,12 +109,14 @@ class LongColumn:
         return self.listings.spread(~np.isnan(self.values), absent=False)
 
     def parts(self) -> Iterator[np.ndarray]:
-        """All its numbers (n,) as one part."""
-        yield self.values
+        """Its numbers in order, some at a time."""
+        for start in range(0, len(self.values), NUMBERS):
+            yield self.values[start : start + NUMBERS]
 
     def stretches(self) -> Iterator[Stretch]:
-        """The field on all dates."""
-        yield Stretch(0, self)
+        """The field on some dates after the other."""
+        for first, last in self.listings.bounds:
+            yield Stretch(first, self._part(self.listings.adjacent(first, last)))
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Its numbers, so many rows at a time: (rows, N), the last may have fewer."""

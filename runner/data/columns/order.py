@@ -12,6 +12,7 @@ Parts = Callable[[], Iterator[np.ndarray]]  # reads the numbers anew, some at a 
 DIGIT = 16  # bits that are looked at in one reading
 BITS = 64
 KEPT = 1 << 20  # numbers that are held at a time
+PIECE = 1 << 16  # numbers whose bits are looked at at a time, so that they stay in the cache
 SIGN = np.uint64(1 << 63)
 
 
@@ -94,8 +95,8 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
 def _pieces(parts: Parts) -> Iterator[np.ndarray]:
     """The same numbers, few enough at a time for the memory that their bits take."""
     for part in parts():
-        for start in range(0, len(part), KEPT):
-            yield part[start : start + KEPT]
+        for start in range(0, len(part), PIECE):
+            yield part[start : start + PIECE]
 
 
 def _bits(part: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,13 @@ import pandas as pd
 from runner.compute.lazily import Lazily
 from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
 from runner.data.columns.column import Cells, Counts, Parts, Stretch
-from runner.data.columns.listings import Listings, Part, changes_by_date, refuse_unlisted
+from runner.data.columns.listings import (
+    Listings,
+    Part,
+    bounds_of,
+    changes_by_date,
+    refuse_unlisted,
+)
 from runner.data.columns.long import LateColumn, LongColumn
 from runner.data.stored.folder import remembered
 from runner.data.stored.numbers import PART, Numbers, Readable, taken, taken_of
@@ -73,10 +78,7 @@ class StoredListings:
     @Lazily
     def bounds(self) -> list[tuple[int, int]]:
         """First and last row (exclusive) of stretches of dates, each of about one part."""
-        T = len(self.dates)
-        number = self.pointer[:-1] // PART
-        starts = np.flatnonzero(np.diff(number, prepend=-1))
-        return list(pairwise([*starts.tolist(), T]))
+        return bounds_of(self.pointer, PART)
 
     def stretch(self, first: int, last: int) -> StretchOfListings:
         """Those of the dates from one row to another (exclusive), read when they are asked for."""

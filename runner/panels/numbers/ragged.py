@@ -28,6 +28,7 @@ from runner.panels.numbers.selections import (
     are_all,
     centre,
     marked,
+    marked_at,
     selected,
 )
 from runner.panels.numbers.spelled import SpellColumns
@@ -322,14 +323,15 @@ class Ragged:
 
         The mean over the usable cells of all or of each asset, over a few of each date.
         """
-        used = np.flatnonzero(self.valid)
         X = self.columns(columns)
-        some = used[evenly(len(used), SAMPLE)]
+        total = np.count_nonzero(self.valid)
+        some = marked_at(self.valid, evenly(total, SAMPLE))
         of_all = centre(X[some], self.y[some])
         if per is None:
             return of_all
         if per == "date":
             return self.point_of_dates(columns, of_all)
+        used = np.flatnonzero(self.valid)
         asset = self.listings.column[used]
         N = self.shape[1]
         count = np.bincount(asset, minlength=N)
@@ -342,13 +344,13 @@ class Ragged:
         """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
         X = self.columns(columns)
         count = self.usable_by_date()
-        first = np.cumsum(count) - count
-        used = np.flatnonzero(self.valid)
-        if not len(used):
+        total = count.sum()
+        if not total:
             return np.repeat(of_all, self.shape[0], axis=0)
+        first = np.cumsum(count) - count
         share = (np.arange(FEW) + 0.5) / FEW
         place = first[:, None] + (share * count[:, None]).astype(int)
-        some = used[np.minimum(place, len(used) - 1)]
+        some = marked_at(self.valid, np.minimum(place, total - 1))
         x_mean = X[some].mean(axis=1)
         y_mean = self.y[some].mean(axis=1)
         of_dates = np.column_stack([x_mean, y_mean])[:, None]

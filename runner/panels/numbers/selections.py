@@ -10,6 +10,7 @@ import numpy as np
 from runner.compute.pages import large_array, let_go
 
 COPIED = 2**21  # numbers at a time
+MARKED = 2**16  # places of a mask that are counted at a time
 Numbers = Literal["y", "X", "valid", "weights", "raw"]
 
 
@@ -29,6 +30,22 @@ def marked(positions: np.ndarray, count: int) -> np.ndarray:
     mask = np.zeros(count, dtype=bool)
     mask[positions] = True
     return mask
+
+
+def marked_at(mask: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Positions, of any shape, of the places of a mask that are True and come at these ranks."""
+    starts = np.arange(0, len(mask), MARKED)
+    counts = [np.count_nonzero(mask[start : start + MARKED]) for start in starts.tolist()]
+    ends = np.cumsum(counts)
+    before = ends - counts
+    part = np.searchsorted(ends, ranks, side="right")
+    positions = np.empty(ranks.shape, dtype=np.intp)
+    for number in np.unique(part).tolist():
+        of_part = part == number
+        start = int(starts[number])
+        places = np.flatnonzero(mask[start : start + MARKED])
+        positions[of_part] = start + places[ranks[of_part] - before[number]]
+    return positions
 
 
 def adjacent(rows: np.ndarray) -> slice | np.ndarray:

@@ -113,6 +113,11 @@ def _number(bits: int) -> float:
     return float(plain.view(np.float64)[0])
 
 
+def increases(numbers: np.ndarray) -> bool:
+    """Whether each number is above the one before it."""
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
 def in_order(codes: np.ndarray, count: int) -> np.ndarray:
     """Positions (n,) of codes below `count`, increasing; equal ones stay in their order."""
     if (codes[1:] >= codes[:-1]).all():

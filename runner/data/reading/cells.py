@@ -12,7 +12,7 @@ from runner.data import fields
 from runner.data.columns.column import Column
 from runner.data.columns.listings import Listings
 from runner.data.columns.long import LongColumn
-from runner.data.columns.order import in_order
+from runner.data.columns.order import in_order, increases
 from runner.data.fields import Fields
 
 
@@ -52,10 +52,6 @@ def fields_of_cells(
         cells[column, row] = values[taken]
         frames[name] = pd.DataFrame(cells.T, index=dates, columns=assets, copy=False)
     return Fields.of_frames(frames)
-
-
-def _increases(numbers: np.ndarray) -> bool:
-    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def _among(taken: np.ndarray | slice, chosen: np.ndarray | slice) -> np.ndarray | slice:
@@ -100,7 +96,7 @@ def _listings(
     rows = row.astype(np.int32, copy=False)
     columns = column.astype(np.int32, copy=False)
     as_given = Listings(dates, assets, rows, columns)
-    if _increases(as_given.position):
+    if increases(as_given.position):
         return as_given, slice(None)
     del as_given  # its positions take memory beside those of the order
     by_asset = in_order(column, len(assets))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.columns.order import increases
 from runner.data.columns.sizes import median_size
 from runner.data.fields import Fields
 from runner.data.joins.meeting import on_calendar
@@ -36,12 +37,47 @@ class Cells(NamedTuple):
     Attributes:
         rows: positions of the rows in the table, `slice(None)` for all.
         at: positions (n,) of their cells in a flat cube (N, T).
-        there: (N, T), True where there is a row.
+        N, T: lines and dates of the cube.
     """
 
     rows: np.ndarray | slice
     at: np.ndarray
-    there: np.ndarray
+    N: int
+    T: int
+
+    def there(self, lines: int) -> np.ndarray:
+        """Mask (lines, T) of the cells of the first lines that have a row."""
+        mask = np.zeros((lines, self.T), dtype=bool)
+        mask.reshape(-1)[self.at[self.at < mask.size]] = True
+        return mask
+
+    def by_date(self, lines: int) -> np.ndarray:
+        """Rows (T,) of the first lines on each date."""
+        rows = np.zeros(self.T, dtype=np.intp)
+        for some in pieces(len(self.at)):
+            at = self.at[some]
+            date = at[at < lines * self.T] % self.T
+            rows += np.bincount(date, minlength=self.T)
+        return rows
+
+    def are_alone(self) -> bool:
+        """Whether no two rows are of one cell."""
+        if increases(self.at) or self._in_order_of_date():
+            return True
+        mask = np.zeros(self.N * self.T, dtype=bool)
+        mask[self.at] = True
+        return np.count_nonzero(mask) == len(self.at)
+
+    def _in_order_of_date(self) -> bool:
+        """Whether the rows are in order of date, then line, no two of one cell."""
+        before = -1
+        for some in pieces(len(self.at)):
+            line, date = np.divmod(self.at[some], self.T)
+            place = date * np.int64(self.N) + line
+            if place[0] <= before or not increases(place):
+                return False
+            before = place[-1]
+        return True
 
 
 class MacroSeries(NamedTuple):
@@ -119,7 +155,7 @@ class Long:
         fixed, changing, said = self._groups(cells, assets)
         labels = {name: self._labels_of_dates(name, cells, on, assets) for name in changing}
         if changing:
-            there = cells.there[:N, on].T
+            there = cells.there(N)[:, on].T
             account += [labels[name].lacking(name, there) for name in changing]
         fields = self._fields(cells, on, assets)
         usual = median_size(fields.columns[RETURN]) if self.percent else np.nan
@@ -183,11 +219,10 @@ class Long:
 
     def _of_asset(self, field: str, cells: Cells, line: int) -> np.ndarray:
         """The numbers (dates,) of a field of the asset in this line of the cube."""
-        dates = cells.there.shape[1]
         numbers = self.fields[field][cells.rows]
-        date = cells.at - line * dates
-        of_asset = (date >= 0) & (date < dates)
-        values = np.full(dates, np.nan)
+        date = cells.at - line * cells.T
+        of_asset = (date >= 0) & (date < cells.T)
+        values = np.full(cells.T, np.nan)
         values[date[of_asset]] = numbers[of_asset]
         return values
 
@@ -206,8 +241,8 @@ class Long:
         # the last of each, which the code -1 falls on, is that of no date and of no asset
         row_of_date = np.append(np.where(on, np.cumsum(on) - 1, -1), -1).astype(np.int32)
         column_of_asset = np.append(names.get_indexer(self.asset.values), -1).astype(np.int32)
-        row = row_of_date[self.date.codes[cells.rows]]
-        column = column_of_asset[self.asset.codes[cells.rows]]
+        row = _looked_up(row_of_date, self.date.codes[cells.rows])
+        column = _looked_up(column_of_asset, self.asset.codes[cells.rows])
         in_use = (row >= 0) & (column >= 0)
         taken = cells.rows
         if not in_use.all():
@@ -244,15 +279,13 @@ class Long:
         if not inside.all():
             rows = np.flatnonzero(inside)
         at = at[rows]
-        there = np.zeros((len(names), len(in_range)), dtype=bool)
-        there.reshape(-1)[at] = True
-        one_row_a_cell = np.count_nonzero(there) == len(at)
-        if one_row_a_cell:
-            return Cells(rows, at, there), 0
+        cells = Cells(rows, at, len(names), len(in_range))
+        if cells.are_alone():
+            return cells, 0
         rows = np.flatnonzero(inside)
         first = self._first_of_each(rows, pd.Series(at))
         repeated = int(np.count_nonzero(~first))
-        return Cells(rows[first], at[first], there), repeated
+        return cells._replace(rows=rows[first], at=at[first]), repeated
 
     def _positions(self, names: Sequence[str], in_range: np.ndarray) -> np.ndarray:
         """Position (n,) of each row in a flat cube (names, dates); -1 where it is not in use."""
@@ -305,18 +338,17 @@ class Long:
 
     def calendar(self, cells: Cells, count: int, names: Sequence[str]) -> tuple[np.ndarray, int]:
         """Mask over the distinct dates of those on the calendar, and the number of rows off it."""
-        there = cells.there
         if self.market:
             on = ~np.isnan(self._first_with_values(cells, names.index(self.market)))
             lacks = f"data.market: {self.market} has no price and no return"
             if RETURN not in self.fields:
                 lacks = f"data.market: {self.market} has no price"
         else:
-            on = np.asarray(there[:count].any(axis=0))
+            on = cells.by_date(count) > 0
             lacks = "data.assets: no row of theirs"
         if not on.any():
             raise DataError(f"{lacks} on the dates from data.start to data.end")
-        outside = int(there[:, ~on].sum())
+        outside = int(cells.by_date(cells.N)[~on].sum())
         return on, outside
 
     def _groups(
@@ -345,7 +377,7 @@ class Long:
     ) -> Labels:
         """The labels (T, N) of a group on the dates of the calendar."""
         group = self.groups[name]
-        codes = np.full(cells.there.shape, -1, dtype=np.int32)
+        codes = np.full((cells.N, cells.T), -1, dtype=np.int32)
         codes.reshape(-1)[cells.at] = group.codes[cells.rows]
         of_assets = codes[: len(assets), on]
         return Labels.of(of_assets.T, [str(value) for value in group.values])
@@ -365,6 +397,14 @@ class Long:
             position = asset[some] * width + label[some] + 1
             flat[position] = True
         return occurs
+
+
+def _looked_up(table: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """What a table has for each code (n,); some at a time, as numpy copies codes of 32 bits."""
+    found = np.empty(len(codes), table.dtype)
+    for some in pieces(len(codes)):
+        found[some] = table[codes[some]]
+    return found
 
 
 class OfAssets(NamedTuple):

@@ -63,7 +63,7 @@ class Beside:
         """What is counted of the rows of those that are no modelled assets."""
         names = [name for name in self.names if name not in assets]
         cells, repeated = self.long.place(names, self.chosen)
-        outside = int(cells.there[:, ~on].sum())
+        outside = int(cells.by_date(cells.N)[~on].sum())
         letters = {}
         for name, numbers in self.long.fields.items():
             letters[name] = letters_of(numbers[cells.rows])

@@ -324,7 +324,7 @@ class Ragged:
         The mean over the usable cells of all or of each asset, over a few of each date.
         """
         X = self.columns(columns)
-        total = np.count_nonzero(self.valid)
+        total = int(np.count_nonzero(self.valid))
         some = marked_at(self.valid, evenly(total, SAMPLE))
         of_all = centre(X[some], self.y[some])
         if per is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # numbers of the columns that are read at a time
 PART_OF_COLUMNS = 8_000_000
 # the same of one row group
-PART_OF_A_GROUP = 1 << 20
+PART_OF_A_GROUP = 1 << 18
 # rows up to which row groups are read together, and from which on one is read in parts
 ROWS_OF_A_PIECE = 1 << 18
 MOST_ROWS_OF_A_PIECE = 1 << 21

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.cli import composition
 from runner.cli.composition import Composer, shipped_conf
 from runner.cli.overlay import composed
 from runner.errors import SpecError
@@ -176,3 +178,61 @@ def test_what_follows_from_elsewhere_is_left_to_the_composer() -> None:
         assert composed(spec, raw | {"g": text}).given([("g", 1)]) is None, text
     assert composed(spec, spec).given([("a", 1)]) is None
     assert repr(spec) == before
+
+
+NEW = ["experiment=none", "data=simulated", "features=none", "features={size:close}"]
+LATER = [
+    ["model=ridge", "model.penalty=0.5"],
+    ["features={size:close,move:ret}", "model=ols", "model.cov=HC0"],
+    ["features.later=lag(ret)", "hydra.run.dir=runs/${hydra.job.override_dirname}"],
+    ["hydra.run.dir=runs/${hydra:runtime.choices.model}", "model=ridge"],
+    ["name='of ${target.frequency}'", "target.frequency=month"],
+    ["+features.size=ret"],
+    ["~features.size"],
+    ["~preprocess", "model=ridge"],
+    ["model=ridge,ols"],
+    ["model=nil"],
+    ["model=[ridge]"],
+    ["model.penalti=1"],
+    ["+model.cov=HC0"],
+    ["model={name:ridge}", "model.penalty=2"],
+    ["features=market", "features.size=null"],
+    ["data.columns.own=x", "data.seed=3"],
+    ["model.cov=${absent}"],
+]
+
+
+@pytest.mark.parametrize("later", LATER, ids=" ".join)
+def test_a_spec_with_new_keys_is_that_composed_at_once(
+    later: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*NEW, *later]
+
+    def job() -> tuple[Any, str]:
+        composed_job = Composer().job(words)
+        return composed_job.experiment.spec, re.sub(r"\d\d-\d+$", "", str(composed_job.directory))
+
+    further = outcome(job)
+    monkeypatch.setattr(composition, "further", lambda *given: None)
+    assert further == outcome(job)
+
+
+def test_a_spec_with_new_keys_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compositions = []
+    compose = Composer._compose
+
+    def counted(self: Composer, *args: Any) -> Any:
+        compositions.append(args)
+        return compose(self, *args)
+
+    monkeypatch.setattr(Composer, "_compose", counted)
+    job = Composer().job([*NEW, "model=ridge", "model.penalty=2"])
+    assert job.experiment.spec["features"] == {"size": "close"}
+    assert len(compositions) == 1
+
+
+def test_a_directory_is_named_by_the_choices_of_its_own_run() -> None:
+    name = "hydra.run.dir=runs/${hydra:runtime.choices.model}"
+    for model in ("ridge", "ols"):
+        job = Composer().job(["experiment=none", f"model={model}", name])
+        assert job.directory == Path("runs", model)

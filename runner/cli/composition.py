@@ -20,19 +20,21 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS, completion
 from runner.cli.example import Examples
 from runner.cli.faults import (
+    COMPOSING,
     NO_OPTION,
+    OF_HYDRA,
     check_choices,
     check_package,
     culprit_of,
     explained,
+    names_at,
     of_jobs,
 )
-from runner.cli.overlay import Composed, composed, with_on
+from runner.cli.overlay import Composed, composed, further, with_on
 from runner.cli.overrides import (
     axes_of,
     emptied,
@@ -64,7 +66,6 @@ if TYPE_CHECKING:
 # what a sweep reads of its own overrides
 OF_SWEEPS = ("sweep", "executor", "hydra", "tracking", "ledger", "experiment", "allow")
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
-COMPOSING = (HydraException, OmegaConfBaseException)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,12 @@ class Composer:
         """
         words = self.typed(overrides)
         try:
-            return self._job(words)
+            config = self._of_run(words)
+            directory = Path(config.hydra.run.dir)
+            sweep_of(config)
+            chosen = chosen_options(config.hydra.runtime.choices)
+            spec = self.examples.suited(_plain(config), chosen, words)
+            return Job(build(spec, words, chosen), directory)
         except COMPOSING as error:
             raise self._refusal(words, error) from None
 
@@ -225,7 +231,7 @@ class Composer:
         """The composed spec, not checked, and the directory of a run: where things are."""
         overrides = self.typed(overrides)
         try:
-            config = self._compose(overrides, RunMode.RUN)
+            config = self._of_run(overrides)
             directory = Path(config.hydra.run.dir)
             chosen = chosen_options(config.hydra.runtime.choices)
             return self.examples.suited(_plain(config), chosen, overrides), directory
@@ -298,6 +304,16 @@ class Composer:
             self.mappings[words] = self._compose(words, RunMode.RUN)
         return self.mappings[words]
 
+    def _of_run(self, overrides: Sequence[str]) -> DictConfig:
+        """The composed spec of a run: what new keys were looked for in, where that is taken on."""
+        every = self._parsed(overrides)
+        options = [one for one in every if self._chooses(one) and not isinstance(one.value(), dict)]
+        before = self.mappings.pop(tuple(str(option.input_line) for option in options), None)
+        config = None if before is None else further(before, every, options)
+        config = config or self._compose(overrides, RunMode.RUN)
+        HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the directory resolve
+        return config
+
     def _help(self, overrides: Sequence[str]) -> str:
         """The command line, the groups with their options, and the spec that the overrides make."""
         loader = self.hydra.config_loader
@@ -308,14 +324,6 @@ class Composer:
             del config["hydra"]
         spec = OmegaConf.to_yaml(config).rstrip()
         return HELP.format(groups="\n".join(options), spec=spec).rstrip()
-
-    def _job(self, overrides: Sequence[str]) -> Job:
-        config = self._compose(overrides, RunMode.RUN)
-        directory = Path(config.hydra.run.dir)
-        sweep_of(config)
-        chosen = chosen_options(config.hydra.runtime.choices)
-        spec = self.examples.suited(_plain(config), chosen, overrides)
-        return Job(build(spec, overrides, chosen), directory)
 
     def _spec(
         self, fixed: Sequence[str], differs: Sequence[str]
@@ -379,8 +387,7 @@ class Composer:
             return self.hydra.compose_config(
                 config_name=self.name, overrides=list(overrides), run_mode=mode
             )
-        # Hydra lets some of its own checks through
-        except (ValueError, AssertionError, TypeError) as error:
+        except OF_HYDRA as error:
             raise HydraException(str(error)) from error
 
     def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
@@ -412,7 +419,8 @@ class Composer:
                 break
             except COMPOSING as another:
                 error = another
-        names = partial(self._names, config=config)
+        groups = self.hydra.config_loader.list_groups("")
+        names = partial(names_at, config=config, groups=groups)
         lines = [*(shown(explained(*fault, names)) for fault in faults), *slips]
         without_option = any(isinstance(fault, NO_OPTION) for _, fault in faults)
         if spec is not None and not without_option:
@@ -426,14 +434,6 @@ class Composer:
         except COMPOSING as error:
             return error
         return None
-
-    def _names(self, key: str, config: DictConfig) -> list[str]:
-        """The names that stand where `key` was looked for."""
-        parent = key.rpartition(".")[0]
-        node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
-        groups = [] if parent else self.hydra.config_loader.list_groups("")
-        names = list(map(str, node)) if OmegaConf.is_dict(node) else []
-        return sorted({*names, *groups} - {"hydra"})
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.overrides import key_of
 from runner.cli.usage import VERBS, command
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
+COMPOSING = (HydraException, OmegaConfBaseException)
+OF_HYDRA = (ValueError, AssertionError, TypeError)  # its own checks that it lets through
 MISSING = "???"
 MERGING = "Error merging override"  # in Hydra's words, its reason being the cause
 # of OmegaConf's reasons, what says nothing to people
@@ -59,37 +62,46 @@ def check_choices(
     for override in choices:
         group = override.key_or_group
         if not (override.is_delete() and group in added):
-            mistake = _no_option(override, options(group))
+            mistake = _no_option(override, options)
             if mistake:
                 raise NoOption(str(override.input_line), mistake)
 
 
-def _no_option(override: Override, options: Sequence[str]) -> str:
+def _no_option(override: Override, options: Callable[[str], Sequence[str]]) -> str:
     """The line on an override of a group that chooses none of its options; empty where it does."""
     group = override.key_or_group
     given = str(override.input_line)
     if not group:
         return f"{given}: {WRITTEN}"
-    names = ", ".join(options)
+    if override.is_sweep_override():
+        return ""
+    value: Any = None if override.is_delete() else override.value()
+    if _is_text(value) or isinstance(value, dict):
+        return ""
+    known = options(group)
+    names = ", ".join(known)
     if override.is_delete():
         return f"~{group}: a spec has an option of each group; allowed: {names}"
-    value: Any = override.value()
-    if override.is_sweep_override() or _is_choice(value, options, group not in OF_ONE):
+    may_be_several = isinstance(value, list) and group not in OF_ONE
+    if may_be_several and value and set(map(str, value)) <= set(known):
         return ""
     one_of = "one of " if isinstance(value, list) and group in OF_ONE else ""
     return f"{group}: given {given.partition('=')[2]}; allowed: {one_of}{names}"
 
 
-def _is_choice(value: Any, options: Sequence[str], several: bool) -> bool:
-    """Whether a value has the form of a choice: a text, a list of options, or settings.
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text that may name an option."""
+    return isinstance(value, str | QuotedString) and str(value) != MISSING
 
-    Args:
-        several: whether the group allows a list.
-    """
-    if isinstance(value, list):
-        return several and bool(value) and set(map(str, value)) <= set(options)
-    is_text = isinstance(value, str | QuotedString) and str(value) != MISSING
-    return is_text or isinstance(value, dict)
+
+def names_at(key: str, config: DictConfig, groups: Sequence[str]) -> list[str]:
+    """The names that stand where `key` was looked for; at the top those of groups too."""
+    parent = key.rpartition(".")[0]
+    node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
+    names = list(map(str, node)) if OmegaConf.is_dict(node) else []
+    if not parent:
+        names += groups
+    return sorted(set(names) - {"hydra"})
 
 
 def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:

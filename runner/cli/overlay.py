@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+
+from runner.cli.faults import COMPOSING, OF_HYDRA
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
 
 # an interpolation of one other node, from the top, with or without a value where it is not there
 NODE = re.compile(r"\$\{(?:oc\.select:)?([A-Za-z_]\w*(?:\.\w+)*)(?:,\w+)?\}")
@@ -49,6 +57,32 @@ class Composed:
         if self.tied is None:
             return False
         return not any(keys[: len(tied)] == tied[: len(keys)] for tied in self.tied)
+
+
+def further(
+    config: DictConfig, every: Sequence[Override], options: Sequence[Override]
+) -> DictConfig | None:
+    """A spec that is composed of options alone, as if composed of every override.
+
+    None where one takes a key away, gives several values, or does not fit: such a spec is composed
+    anew, which says what is wrong. The given config is changed.
+    """
+    if any(override.is_delete() or override.is_sweep_override() for override in every):
+        return None
+    values = [override for override in every if override not in options]
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+    except (*COMPOSING, *OF_HYDRA):
+        return None
+    # Hydra notes them: names of directories may be made of them
+    of_spec = [override for override in every if not override.is_hydra_override()]
+    of_hydra = [override for override in every if override.is_hydra_override()]
+    noted = config.hydra
+    noted.overrides.task = [override.input_line for override in of_spec]
+    noted.overrides.hydra = [override.input_line for override in of_hydra]
+    form = noted.job.config.override_dirname
+    noted.job.override_dirname = get_overrides_dirname(of_spec, **form)
+    return config
 
 
 def with_on(node: Any) -> Any:

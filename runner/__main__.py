@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.usage import forms_of, parser_of, waits_told
-from runner.compute.allocator import keep_memory
+from runner.compute.allocator import OF_LIBRARIES, keep_memory
 from runner.errors import RunnerError, SpecError, unknown
 from runner.record.processor import take_common_digits
 
@@ -43,8 +43,8 @@ GC_THRESHOLD = 200_000
 for _pool in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
 take_common_digits(os.environ)
-# Before pyarrow is imported: its own allocators keep what a table took after it is gone.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+for _name, _value in OF_LIBRARIES.items():  # before pyarrow is imported, too
+    os.environ.setdefault(_name, _value)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

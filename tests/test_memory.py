@@ -210,6 +210,7 @@ def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(
     assert made == [0, 1, 2]
 
 
+HUGE = "NUMPY_MADVISE_HUGEPAGE"
 TOUCHED = """
 import resource
 import numpy as np
@@ -233,13 +234,26 @@ print(kept, fresh())
 def test_memory_of_arrays_that_are_gone_is_kept_until_it_is_given_back() -> None:
     # Dask leaves the environment of its workers behind
     environment = {name: given for name, given in os.environ.items() if name not in KEEPING}
-    environment["NUMPY_MADVISE_HUGEPAGE"] = "0"
+    environment[HUGE] = "0"
     command = [sys.executable, "-c", TOUCHED]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     plain, again, kept, given_back = map(int, told.stdout.split())
     pages_of_array = 2**26 // mmap.PAGESIZE
     assert min(plain, again, given_back) > 0.9 * pages_of_array
     assert kept < 0.1 * pages_of_array
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_large_arrays_of_commands_have_small_pages_unless_the_user_says_otherwise(
+    given: str | None,
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != HUGE}
+    if given is not None:
+        environment[HUGE] = given
+    asked = "import runner.__main__, numpy; print(numpy._core.multiarray._get_madvise_hugepage())"
+    command = [sys.executable, "-c", asked]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(given == "1")
 
 
 def test_two_threads_make_attributes_of_two_objects_at_once() -> None:

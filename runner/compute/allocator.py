@@ -17,6 +17,14 @@ KEEPING = {
     "MALLOC_TRIM_THRESHOLD_": str(2**60),
     "MALLOC_ARENA_MAX": "1",
 }
+# How libraries take memory that are imported with these in the environment.
+OF_LIBRARIES = {
+    # pyarrow: its own allocators keep what a table took after it is gone
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # numpy: pages of 2 MB are asked of the host where it takes free memory back, as that of many a
+    # virtual machine does, for five times the time of small ones
+    "NUMPY_MADVISE_HUGEPAGE": "0",
+}
 
 
 def keep_memory() -> None:

@@ -13,18 +13,37 @@ import runner
 from runner.compute.cache import held
 from runner.data import fields as fields_module
 from runner.data.accounts.account import account_of
+from runner.data.columns import listings as listings_module
+from runner.data.columns import long as long_module
+from runner.data.columns import order
 from runner.data.columns.long import LongColumn
 from runner.data.columns.wide import WideColumn
 from runner.data.market import Market
+from runner.data.reading import parsing
+from runner.data.reading.long import Cells
 from runner.data.rules import admitted
 from runner.data.sources.file import File
 from runner.errors import DataError
+from runner.panels.numbers import selections
 
 MONTHS = 90
 NAMES = 40
 LIFE = 24  # months of each name
 # the order of sums over the cells of a date differs, nothing else
 LAST_BITS = 1e-11
+
+
+@pytest.fixture(params=["at once", "some at a time"], autouse=True)
+def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are looked through at once, and some numbers at a time, as long ones are."""
+    if request.param == "at once":
+        return
+    monkeypatch.setattr(listings_module, "NUMBERS", 7)
+    monkeypatch.setattr(long_module, "NUMBERS", 7)
+    monkeypatch.setattr(listings_module, "STRETCH", 11)
+    monkeypatch.setattr(order, "PIECE", 5)
+    monkeypatch.setattr(parsing, "ROWS", 13)
+    monkeypatch.setattr(selections, "MARKED", 9)
 
 
 def listings(seed: int = 3) -> pd.DataFrame:
@@ -227,3 +246,34 @@ def test_a_source_of_ones_own_may_give_frames_by_name() -> None:
     market = Market("own", {"ret": frame}, pd.DataFrame(index=dates))  # type: ignore[arg-type]
     assert market.assets == ["A"]
     pd.testing.assert_frame_equal(market.get("ret"), frame)
+
+
+def test_marked_places_are_found_by_their_rank() -> None:
+    rng = np.random.default_rng(5)
+    for share in (0.0, 0.02, 0.5, 1.0):
+        mask = rng.random(1000) < share
+        places = np.flatnonzero(mask)
+        ranks = rng.integers(0, max(len(places), 1), (20, 3))[: len(places)]
+        assert (selections.marked_at(mask, ranks) == places[ranks]).all()
+
+
+@pytest.mark.parametrize("way", ["by date", "by name", "by nothing"])
+@pytest.mark.parametrize("twice", [False, True])
+def test_rows_of_one_cell_are_found_in_whichever_order_they_come(way: str, twice: bool) -> None:
+    lines, T = 6, 50
+    rng = np.random.default_rng(6)
+    at = rng.permutation(lines * T)[:200].astype(np.int32)
+    if twice:
+        at[1] = at[0]
+    if way == "by name":
+        at = np.sort(at)
+    if way == "by date":
+        at = at[np.lexsort((at // T, at % T))]
+    cells = Cells(slice(None), at, lines, T)
+    assert cells.are_alone() is not twice
+    assert cells._in_order_of_date() == (way == "by date" and not twice)
+    there = np.zeros((lines, T), dtype=int)
+    np.add.at(there, (at // T, at % T), 1)
+    for some in (0, 2, lines):
+        assert (cells.there(some) == (there[:some] > 0)).all()
+        assert (cells.by_date(some) == there[:some].sum(axis=0)).all()

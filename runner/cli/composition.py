@@ -305,7 +305,7 @@ class Composer:
         return self.mappings[words]
 
     def _of_run(self, overrides: Sequence[str]) -> DictConfig:
-        """The composed spec of a run: what new keys were looked for in, where that is taken on."""
+        """The composed spec of a run, made of that which new keys were looked for in, if any."""
         every = self._parsed(overrides)
         options = [one for one in every if self._chooses(one) and not isinstance(one.value(), dict)]
         before = self.mappings.pop(tuple(str(option.input_line) for option in options), None)

@@ -233,6 +233,9 @@ def test_a_spec_with_new_keys_is_composed_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_directory_is_named_by_the_choices_of_its_own_run() -> None:
     name = "hydra.run.dir=runs/${hydra:runtime.choices.model}"
+    several = [name.replace("run.dir", "sweep.dir"), "target.partial=drop,keep"]
     for model in ("ridge", "ols"):
-        job = Composer().job(["experiment=none", f"model={model}", name])
-        assert job.directory == Path("runs", model)
+        words = ["experiment=none", f"model={model}"]
+        plan = Composer().plan([*words, *several])  # before the job, whose choices would do
+        assert plan.directory == Path("runs", model)
+        assert Composer().job([*words, name]).directory == Path("runs", model)

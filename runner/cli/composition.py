@@ -149,13 +149,14 @@ class Composer:
             if uses_others and self._fault(fixed) is None:  # others may need a job's own
                 own = fixed
             config = self._compose(own, RunMode.MULTIRUN)
+            HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the directory resolve
+            directory = Path(config.hydra.sweep.dir)
             settings = sweep_of(config)
             executor, self.earlier = executor_of_sweep(config)
             rows = [self.typed(row, fixed) for row in settings.jobs]
             settings = replace(settings, jobs=rows)
             varied = [over(key, values) for key, values in settings.over.items()]
             axes += axes_of(self._parsed(self.typed(varied, fixed)))[1]
-            directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
         except COMPOSING as error:
             raise self._refusal(own, error) from None
@@ -307,10 +308,10 @@ class Composer:
     def _of_run(self, overrides: Sequence[str]) -> DictConfig:
         """The composed spec of a run, made of that which new keys were looked for in, if any."""
         every = self._parsed(overrides)
-        options = [one for one in every if self._chooses(one) and not isinstance(one.value(), dict)]
+        choices = [override for override in every if self._chooses(override)]
+        options = [choice for choice in choices if not isinstance(choice.value(), dict)]
         before = self.mappings.pop(tuple(str(option.input_line) for option in options), None)
-        config = None if before is None else further(before, every, options)
-        config = config or self._compose(overrides, RunMode.RUN)
+        config = further(before, every, options) or self._compose(overrides, RunMode.RUN)
         HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the directory resolve
         return config
 
@@ -384,9 +385,7 @@ class Composer:
         choices = [override for override in self._parsed(overrides) if self._chooses(override)]
         check_choices(choices, overrides, self.hydra.config_loader.get_group_options)
         try:
-            return self.hydra.compose_config(
-                config_name=self.name, overrides=list(overrides), run_mode=mode
-            )
+            return self.hydra.compose_config(self.name, list(overrides), mode)
         except OF_HYDRA as error:
             raise HydraException(str(error)) from error
 

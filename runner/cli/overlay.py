@@ -60,14 +60,15 @@ class Composed:
 
 
 def further(
-    config: DictConfig, every: Sequence[Override], options: Sequence[Override]
+    config: DictConfig | None, every: Sequence[Override], options: Sequence[Override]
 ) -> DictConfig | None:
     """A spec that is composed of options alone, as if composed of every override.
 
-    None where one takes a key away, gives several values, or does not fit: such a spec is composed
-    anew, which says what is wrong. The given config is changed.
+    None without one, and where an override takes a key away, gives several values, or does not fit:
+    such a spec is composed anew, which says what is wrong. The given config is changed.
     """
-    if any(override.is_delete() or override.is_sweep_override() for override in every):
+    beyond_values = any(override.is_delete() or override.is_sweep_override() for override in every)
+    if config is None or beyond_values:
         return None
     values = [override for override in every if override not in options]
     try:

@@ -93,7 +93,7 @@ def _around(parts: Parts, rank: int) -> tuple[np.ndarray, int]:
 
 
 def _pieces(parts: Parts) -> Iterator[np.ndarray]:
-    """The same numbers, few enough at a time for the memory that their bits take."""
+    """The same numbers, a few at a time."""
     for part in parts():
         for start in range(0, len(part), PIECE):
             yield part[start : start + PIECE]

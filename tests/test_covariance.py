@@ -21,7 +21,7 @@ from oracles import (
 )
 
 from runner.estimators.standard_errors import own
-from runner.numerics.covariance import default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
+from runner.numerics.covariance import default_lags, hac, hc0, hc1, hc2, hc3, long_run, nonrobust
 from runner.numerics.inference import infer, wald
 from runner.numerics.least_squares import NotEstimable, Solution, solve
 from runner.numerics.restrictions import Restriction, all_slopes
@@ -100,6 +100,29 @@ def test_the_square_of_t_is_f() -> None:
 def test_hac_is_the_double_sum_that_defines_it(lags: int) -> None:
     fit = solved(2, 20, 2)
     close(hac(fit, lags), newey_west(fit.X, fit.u, lags), f"{lags} lags")
+
+
+@pytest.mark.parametrize("lags", [*range(18), 31, 32, 100])
+@pytest.mark.parametrize("size", [1e-60, 1.0, 1e60])
+def test_long_run_products_are_the_sum_that_defines_them(lags: int, size: float) -> None:
+    scores = np.random.default_rng(lags).normal(size=(17, 3)) * [size, 1.0, size]
+    distance = np.abs(np.subtract.outer(np.arange(17), np.arange(17)))
+    weights = np.maximum(1.0 - distance / (lags + 1.0), 0.0)
+    sizes = np.sqrt((scores**2).sum(axis=0))
+    got, expected = (
+        V / np.outer(sizes, sizes) for V in (long_run(scores, lags), scores.T @ weights @ scores)
+    )
+    close(got, expected, f"{lags} lags")
+
+
+@pytest.mark.parametrize("lags", [1, 4, 9, 40])
+def test_a_long_run_variance_that_cancels_is_not_negative(lags: int) -> None:
+    """Scores that alternate: their sums over an even number of rows are zero but at the ends."""
+    scores = np.array([1.0, -1.0] * 50)[:, None] * [1.0, 0.3]
+    product = long_run(scores, lags)
+    np.testing.assert_array_equal(product, product.T)
+    assert (np.diag(product) >= 0.0).all()
+    assert np.linalg.eigvalsh(product).min() >= -1e-15 * product.max()
 
 
 def test_closed_forms() -> None:

@@ -150,16 +150,43 @@ def _slack(fit: Solution) -> np.ndarray:
 
 
 def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
-    """Sum (k, k) of products of scores (T, k) with themselves and their lags, Bartlett weights."""
-    meat = scores.T @ scores
-    for lag in range(1, lags + 1):
-        weight = 1.0 - lag / (lags + 1.0)
-        later = scores[lag:]
-        earlier = scores[:-lag]
-        product = later.T @ earlier
-        both_ways = product + product.T
-        meat += weight * both_ways
-    return np.asarray(meat)
+    """Sum (k, k) of products of scores (T, k) with themselves and their lags, Bartlett weights.
+
+    It is made of the squares of sums over lags + 1 rows: of these, two rows that are l apart share
+    lags + 1 - l. So no variance is negative.
+    """
+    length = lags + 1
+    sums = _overlapping_sums(scores.T, length)
+    squares = sums @ sums.T
+    return np.asarray(squares / length)
+
+
+def _overlapping_sums(lines: np.ndarray, length: int) -> np.ndarray:
+    """Sums (k, T + length - 1) over so many numbers of lines (k, T) that follow each other.
+
+    Zeros stand before and after a line. As powers are made of squares: each further binary digit of
+    the length doubles how many are summed, and where it is a one, adds one.
+    """
+    k, T = lines.shape
+    single, sums, spare = np.zeros((3, k, T + length - 1))
+    single[:, :T] = lines
+    sums[:, :T] = lines
+    summed = 1
+    for digit in f"{length:b}"[1:]:
+        _add_later(sums, sums, summed, into=spare)
+        sums, spare = spare, sums
+        summed *= 2
+        if digit == "1":
+            _add_later(single, sums, 1, into=spare)
+            sums, spare = spare, sums
+            summed += 1
+    return np.asarray(sums)
+
+
+def _add_later(sums: np.ndarray, others: np.ndarray, places: int, into: np.ndarray) -> None:
+    """Write the sums (k, T) plus the others, moved by so many places."""
+    into[:, :places] = sums[:, :places]
+    np.add(sums[:, places:], others[:, :-places], out=into[:, places:])
 
 
 FULL_LEVERAGE = 1e-10  # 1 - leverage below which a fit passes through a row exactly

@@ -285,6 +285,9 @@ def check(example: Drawn, executor: Executor, folder: Any) -> None:
     listed = with_lone(in_memory.cells)  # on disk cells with a target and no feature are rows too
     for name in ("y", "X", "valid", "weights", "raw"):
         np.testing.assert_array_equal(getattr(held, name), getattr(listed, name))
+    without = held.without_targets(), on_disk.cells.without_targets()
+    np.testing.assert_array_equal(*(cells.usable_by_asset() for cells in without))
+    np.testing.assert_array_equal(*(cells.usable_by_date() for cells in without))
     note(f"{account_of(on_disk)} {account_of(in_memory)}")
     assert account_of(on_disk) == account_of(in_memory)
     assert digest_of(on_disk) == digest_of(in_memory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,10 @@ from runner.numerics.normal_equations import solve_moments
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 from runner.panels.numbers.cells import Stored, Taken
+from runner.panels.numbers.selections import marked
 from runner.panels.panel import Panel
 from runner.panels.spells import of_owners
-from runner.panels.units import ASSET, DATE, cluster_key, units
+from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -44,22 +44,25 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     from_rows = model.cov != "nonrobust" and model.by in (ASSET, DATE)
     if model.constant and not from_rows and panel.usable_by_date[rows].any():
         solved = _from_moments(estimates, model, panel, rows)
-    for some, part in _with_rows(panel, model.by, np.flatnonzero(~solved)):
-        for u in some:
-            _row_by_row(estimates, int(u), model, part)
+    for u, used in _used_by_unit(estimates.units, np.flatnonzero(~solved), model.by, panel, rows):
+        _row_by_row(estimates, u, model, panel, used)
     return estimates
 
 
-def _with_rows(
-    panel: Panel, by: str | None, some_units: np.ndarray
-) -> Iterator[tuple[np.ndarray, Panel]]:
-    """Units, and the panel that has their rows: of assets in files, as many as memory holds."""
+def _used_by_unit(
+    group: list[Unit], some: np.ndarray, by: str | None, panel: Panel, rows: np.ndarray
+) -> Iterator[tuple[int, Taken]]:
+    """The units at some positions, and the cells that each takes.
+
+    Of assets on disk those of many are read at a time, and written over by the next.
+    """
     cells = panel.cells
-    if by != ASSET or not isinstance(cells, Stored):
-        yield some_units, panel
+    if by == ASSET and isinstance(cells, Stored):
+        fitted = marked(rows, len(panel.dates))
+        yield from cells.used_on(fitted).used_by_asset(some)
         return
-    for assets, rows in cells.by_assets(some_units):
-        yield assets, replace(panel, cells=rows)
+    for u in some.tolist():
+        yield u, group[u].used(panel)
 
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
@@ -154,9 +157,10 @@ def _moments(
     return M[positions], shift
 
 
-def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel) -> None:
-    """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
-    used = estimates.units[u].used(panel)
+def _row_by_row(
+    estimates: Estimates, u: int, model: RegressionSettings, panel: Panel, used: Taken
+) -> None:
+    """Fill in one unit from its cells, or the reason why there is nothing to fill in."""
     estimates.n[u] = len(used.y)
     weights = used.weights
     X = design(used, panel, model.regressors, model.constant)

@@ -1,16 +1,16 @@
-"""Rows of parts of a panel, one after the other, and what is added up over them."""
+"""Rows of parts of a panel, all together or by asset, and what is added up over them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from runner.data.columns.listings import Listings
-from runner.panels.numbers.cube import Cube
+from runner.data.columns.order import in_order
+from runner.panels.numbers.cube import Cube, Taken
 from runner.panels.numbers.ragged import Ragged
 from runner.panels.numbers.selections import selected
 
@@ -53,67 +53,130 @@ def joined(parts: Sequence[Ragged]) -> Ragged:
 
 
 class Room:
-    """Memory for rows of some assets of a panel; what fills it is written over by the next."""
+    """Memory for the usable rows of some assets, those of an asset side by side.
+
+    They come in order of date: to take those of one asset from among all others, wherever they lie,
+    takes several times as long. What fills the room is written over by the next.
+    """
 
     def __init__(self, rows: int, features: int, weighted: bool, raw: bool) -> None:
         """Args:
         rows: the most that fill it at once.
         weighted, raw: whether they have weights, and the target as it is beside that fitted.
         """
-        self.row = np.empty(rows, dtype=np.int32)
-        self.column = np.empty(rows, dtype=np.int32)
-        self.valid = np.empty(rows, dtype=bool)
+        self.date = np.empty(rows, dtype=np.int32)
         self.y = np.empty(rows)
         self.features = np.empty((features, rows))
         self.weights = np.empty(rows) if weighted else None
         self.raw = np.empty(rows) if raw else None
 
     def filled(
-        self,
-        parts: Iterable[tuple[int, Ragged]],
-        wanted: np.ndarray,
-        dates: pd.DatetimeIndex,
-        assets: pd.Index,
-    ) -> Ragged:
-        """The rows of the wanted assets, which parts of a panel have.
+        self, parts: Iterable[tuple[int, Ragged]], assets: np.ndarray, rows: np.ndarray
+    ) -> Iterator[tuple[int, Taken]]:
+        """Each of the assets with its usable rows, in order of date.
 
         Args:
-            parts: in order, each with the position of its first date.
-            wanted: (N,) whether an asset is one of them.
-            dates, assets: of the panel.
+            parts: of a panel, in order, each with the position of its first date.
+            assets: (m,) positions.
+            rows: (m,) usable rows that each has in the parts.
         """
-        n = 0
+        ends = np.cumsum(rows)
+        unfilled = ends - rows  # first place of each asset that has no row yet
         for first, part in parts:
-            at = np.flatnonzero(wanted[part.listings.column])
-            self._write(part, at, first, n)
-            n += len(at)
-        filled = slice(0, n)
-        return Ragged(
-            listings=Listings(dates, assets, self.row[filled], self.column[filled]),
-            y=self.y[filled],
-            X=self.features[:, filled].T,
-            valid=self.valid[filled],
-            weights=selected(self.weights, filled),
-            raw=selected(self.raw, filled),
-        )
+            unfilled += self._fill(part, first, assets, unfilled)
+        starts = ends - rows
+        for asset, start, end in zip(assets.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            own = slice(start, end)
+            used = Taken(
+                t=self.date[own].astype(np.intp),
+                i=np.full(end - start, asset),
+                y=self.y[own],
+                X=self.features[:, own].T,
+                weights=selected(self.weights, own),
+                raw=selected(self.raw, own),
+            )
+            yield asset, used
 
-    def _write(self, part: Ragged, at: np.ndarray, first: int, n: int) -> None:
-        """Write the rows of a part at these positions after the first n that are there.
+    def _fill(
+        self, part: Ragged, first: int, assets: np.ndarray, unfilled: np.ndarray
+    ) -> np.ndarray:
+        """Write the rows that a part has of the assets, and return how many each (m,) has there.
 
         Args:
             first: position of the first date of the part.
+            unfilled: (m,) place of the first of them.
         """
-        own = slice(n, n + len(at))
-        self.row[own] = part.listings.row[at] + np.int32(first)
-        self.column[own] = part.listings.column[at]
-        self.valid[own] = part.valid[at]
-        self.y[own] = part.y[at]
-        for into, column in zip(self.features[:, own], part.X.T, strict=True):
-            column.take(at, out=into, mode="clip")
+        N = part.shape[1]
+        rank_of_asset = np.full(N, -1, dtype=np.int32)
+        rank_of_asset[assets] = np.arange(len(assets), dtype=np.int32)
+        rank = rank_of_asset[part.listings.column]
+        used = np.flatnonzero(part.valid & (rank >= 0))
+        rank = rank[used]
+        at = used[in_order(rank, len(assets))]
+        rows = np.bincount(rank, minlength=len(assets))
+        before = np.cumsum(rows) - rows
+        into = np.arange(len(at)) + np.repeat(unfilled - before, rows)
+        self.date[into] = part.listings.row[at] + np.int32(first)
+        self.y[into] = part.y[at]
+        for features, column in zip(self.features, part.X.T, strict=True):
+            features[into] = column[at]
         if self.weights is not None:
-            self.weights[own] = selected(part.weights, at)
+            self.weights[into] = selected(part.weights, at)
         if self.raw is not None:
-            self.raw[own] = selected(part.raw, at)
+            self.raw[into] = selected(part.raw, at)
+        return rows
+
+
+class Spans(NamedTuple):
+    """Dates between which each asset has its usable rows.
+
+    Attributes:
+        rows: (N,) how many it has.
+        first, stop: (N,) positions of dates: it has none before the first, none from the other on.
+    """
+
+    rows: np.ndarray
+    first: np.ndarray
+    stop: np.ndarray
+
+    def dates(self, assets: np.ndarray) -> slice:
+        """Dates that have all rows of some assets, of one at least."""
+        return slice(int(self.first[assets].min()), int(self.stop[assets].max()))
+
+    def groups(self, assets: np.ndarray, rows: int) -> list[np.ndarray]:
+        """These assets in groups of so many rows at most, or of a single asset.
+
+        Those that begin near each other come together: the rows of a group are on fewer dates.
+        """
+        ordered = assets[np.argsort(self.first[assets], kind="stable")]
+        until = np.cumsum(self.rows[ordered])
+        groups = []
+        before = 0
+        while len(ordered):
+            several = max(int(np.searchsorted(until, before + rows, side="right")), 1)
+            groups.append(ordered[:several])
+            before = int(until[several - 1])
+            ordered = ordered[several:]
+            until = until[several:]
+        return groups
+
+
+def spans_of(parts: Iterable[tuple[int, Ragged]], assets: int) -> Spans:
+    """Spans of so many assets, from the first dates of parts to their last ones.
+
+    Args:
+        parts: of a panel, in order, each with the position of its first date.
+    """
+    rows = np.zeros(assets, dtype=np.intp)
+    first = np.zeros(assets, dtype=np.intp)
+    stop = np.zeros(assets, dtype=np.intp)
+    for start, part in parts:
+        of_part = part.usable_by_asset()
+        there = of_part > 0
+        first[there & (rows == 0)] = start
+        stop[there] = start + part.shape[0]
+        rows += of_part
+    return Spans(rows, first, stop)
 
 
 def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:

@@ -19,7 +19,7 @@ from runner.numerics.moments import evenly, halves
 from runner.numerics.variation import few_values_of
 from runner.panels import memory
 from runner.panels.numbers.cube import Cube, Taken
-from runner.panels.numbers.joining import Room, copied, joined, means_of_assets
+from runner.panels.numbers.joining import Room, copied, joined, means_of_assets, spans_of
 from runner.panels.numbers.ragged import BLOCK, SAMPLE, Ragged
 from runner.panels.numbers.rowfiles import NUMBER_BYTES, Layout, RowFile, RowReader
 from runner.panels.numbers.selections import Numbers, adjacent, are_all, centre, marked, runs
@@ -181,6 +181,8 @@ class Stored:
 
     def _flags(self, rows: slice | None = None, dates: int = 1) -> Iterator[tuple[int, Ragged]]:
         """The same of which cells are listed and usable alone: their numbers are not set."""
+        if not self.known:  # usable is where their features are finite
+            return self.stretches(rows, dates)
         reader = RowReader(self.files, self.layout, (), numbers=False)
         return self.of_features(())._stretches(reader, rows, dates)
 
@@ -197,7 +199,7 @@ class Stored:
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
         if not self.known:
-            return np.concatenate([part.usable_by_date() for _, part in self.stretches()])
+            return np.concatenate([part.usable_by_date() for _, part in self._flags()])
         usable = np.concatenate([file.usable for file in self.files])
         counts = usable[self.start - self.files[0].first :][: self.shape[0]]
         return counts if self.on is None else np.where(self.on, counts, 0)
@@ -257,19 +259,18 @@ class Stored:
         N = self.shape[1]
         return self._by_asset(lambda part: np.bincount(part.listings.column, minlength=N))
 
-    def by_assets(self, assets: np.ndarray) -> Iterator[tuple[np.ndarray, Ragged]]:
-        """Some of these assets at a time, and all their rows, with the positions of all assets.
+    def used_by_asset(self, assets: np.ndarray) -> Iterator[tuple[int, Taken]]:
+        """Each of the assets at these positions with its usable cells, in order of date.
 
-        What is given is written over by the next.
+        Those of many are read at a time. What is given is written over by the next.
         """
-        until = np.cumsum(self.rows_of_assets[assets]) * self.row_bytes
-        edges = np.flatnonzero(np.diff(until // OF_ASSETS)) + 1
-        groups = np.split(assets, edges)
-        most = max(int(self.rows_of_assets[some].sum()) for some in groups)
+        spans = spans_of(self._flags(), self.shape[1])
+        groups = spans.groups(assets, OF_ASSETS // self.row_bytes)
+        most = max((int(spans.rows[some].sum()) for some in groups), default=0)
         room = Room(most, self.features, self.has_weights, self.layout.raw)
         for some in groups:
-            wanted = marked(some, self.shape[1])
-            yield some, room.filled(self.stretches(), wanted, self.dates, self.assets)
+            parts = self.stretches(spans.dates(some))
+            yield from room.filled(parts, some, spans.rows[some])
 
     def columns(self, positions: Sequence[int]) -> np.ndarray:
         """The features (n, k) at these positions."""
@@ -376,9 +377,8 @@ class Stored:
                 return np.concatenate(parts)
 
             return np.concatenate(halves(self.shape[0], of_dates, 2, self.cells_by_date))
-        N = self.shape[1]
         P = len(columns) + 2
-        M = np.zeros((N, P, P))
+        M = np.zeros((self.shape[1], P, P))
         for _, part in cells.stretches(dates=BLOCK):
             part.add_moments_of_assets(M, every, point, most)
         return M

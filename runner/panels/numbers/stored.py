@@ -26,7 +26,7 @@ from runner.panels.numbers.selections import Numbers, adjacent, are_all, centre,
 from runner.panels.numbers.spelled import SpellColumns
 
 AT_A_TIME = 2**25  # bytes of rows that are read at a time
-OF_ASSETS = 3 * 2**28  # bytes of the rows of assets that are held at a time, read over all dates
+OF_ASSETS = 3 * 2**28  # bytes of the rows of assets that are held side by side at a time
 HELD = 2**28  # bytes of a part that is held in memory as it is taken
 
 

@@ -4,9 +4,9 @@
 
 Each file has so many million rows about (1, 3 and 10 without any; `files.py`), with a return and a size. Momentum over 21
 and 252 days, volatility over 63, beta over 252 on the mean of all names, and log size explain the return of the next day:
-pooled with errors clustered by asset and date, which puts the market on disk and makes the panel; Fama-MacBeth on the same
-panel; pooled with another window, whose panel two threads make from the same market; and pooled with a volatility that a
-user wrote in pandas, whose panel two processes make. CPU seconds of all processes beyond the default run, seconds on the
+pooled with errors clustered by asset and date, which puts the market on disk and makes the panel; Fama-MacBeth and each
+asset by itself with Newey-West errors on the same panel; pooled with another window, whose panel two threads make from the
+same market; and pooled with a volatility that a user wrote in pandas, whose panel two processes make. CPU seconds of all processes beyond the default run, seconds on the
 clock, rows a second of each, and the largest resident size of a process; "read" is `pyarrow.parquet.read_table` of the
 file. `--draw` draws CPU seconds and memory against rows.
 """
@@ -40,15 +40,17 @@ FEATURES = {
     "size": "log(me)",
 }
 POOLED = ("model=pooled", "model.cov=cluster", "model.clusters=[asset,date]")
-MAKING, READING, ANOTHER, OWN = (
+MAKING, READING, EACH, ANOTHER, OWN = (
     "pooled, two-way clusters",
     "Fama-MacBeth, same panel",
+    "each asset, Newey-West, same panel",
     "pooled, another panel, two threads",
     "pandas function of a user, two processes",
 )
 TASKS = {
     MAKING: POOLED,
     READING: ("model=fama_macbeth",),
+    EACH: ("model=ols", "model.cov=HAC"),
     ANOTHER: (
         *POOLED,
         "features.volatility={_target_: runner.features.volatility, window: 62}",

@@ -44,8 +44,10 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     from_rows = model.cov != "nonrobust" and model.by in (ASSET, DATE)
     if model.constant and not from_rows and panel.usable_by_date[rows].any():
         solved = _from_moments(estimates, model, panel, rows)
-    for u, used in _used_by_unit(estimates.units, np.flatnonzero(~solved), model.by, panel, rows):
-        _row_by_row(estimates, u, model, panel, used)
+    unsolved = np.flatnonzero(~solved)
+    if len(unsolved):
+        for u, used in _used_by_unit(estimates.units, unsolved, model.by, panel, rows):
+            _row_by_row(estimates, u, model, panel, used)
     return estimates
 
 

@@ -152,8 +152,8 @@ def _slack(fit: Solution) -> np.ndarray:
 def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
     """Sum (k, k) of products of scores (T, k) with themselves and their lags, Bartlett weights.
 
-    It is made of the squares of sums over lags + 1 rows: of these, two rows that are l apart share
-    lags + 1 - l. So no variance is negative.
+    It is the sum of squares of sums over lags + 1 rows that follow each other, divided by lags + 1:
+    two rows that are l apart are both in lags + 1 - l of these.
     """
     length = lags + 1
     sums = _overlapping_sums(scores.T, length)

@@ -55,8 +55,9 @@ def joined(parts: Sequence[Ragged]) -> Ragged:
 class Room:
     """Memory for the usable rows of some assets, those of an asset side by side.
 
-    They come in order of date: to take those of one asset from among all others, wherever they lie,
-    takes several times as long. What fills the room is written over by the next.
+    Rows come in order of date and are put in order of asset as they are written: to pick those of
+    one asset after the other from all of them takes several times as long. What fills the room is
+    written over by the next.
     """
 
     def __init__(self, rows: int, features: int, weighted: bool, raw: bool) -> None:
@@ -87,15 +88,12 @@ class Room:
         starts = ends - rows
         for asset, start, end in zip(assets.tolist(), starts.tolist(), ends.tolist(), strict=True):
             own = slice(start, end)
-            used = Taken(
-                t=self.date[own].astype(np.intp),
-                i=np.full(end - start, asset),
-                y=self.y[own],
-                X=self.features[:, own].T,
-                weights=selected(self.weights, own),
-                raw=selected(self.raw, own),
-            )
-            yield asset, used
+            t = self.date[own].astype(np.intp)
+            i = np.full(end - start, asset)
+            X = self.features[:, own].T
+            weights = selected(self.weights, own)
+            raw = selected(self.raw, own)
+            yield asset, Taken(t, i, self.y[own], X, weights, raw)
 
     def _fill(
         self, part: Ragged, first: int, assets: np.ndarray, unfilled: np.ndarray
@@ -106,24 +104,26 @@ class Room:
             first: position of the first date of the part.
             unfilled: (m,) place of the first of them.
         """
-        N = part.shape[1]
-        rank_of_asset = np.full(N, -1, dtype=np.int32)
-        rank_of_asset[assets] = np.arange(len(assets), dtype=np.int32)
-        rank = rank_of_asset[part.listings.column]
-        used = np.flatnonzero(part.valid & (rank >= 0))
-        rank = rank[used]
-        at = used[in_order(rank, len(assets))]
-        rows = np.bincount(rank, minlength=len(assets))
-        before = np.cumsum(rows) - rows
-        into = np.arange(len(at)) + np.repeat(unfilled - before, rows)
-        self.date[into] = part.listings.row[at] + np.int32(first)
-        self.y[into] = part.y[at]
+        m = len(assets)
+        order_of_asset = np.full(part.shape[1], -1, dtype=np.int32)  # -1: not one of them
+        order_of_asset[assets] = np.arange(m, dtype=np.int32)
+        order_of_row = order_of_asset[part.listings.column]
+        used = np.flatnonzero(part.valid & (order_of_row >= 0))
+        order_of_used = order_of_row[used]
+        by_asset = used[in_order(order_of_used, m)]
+        rows = np.bincount(order_of_used, minlength=m)
+        rows_before = np.cumsum(rows) - rows
+        # the rows of an asset keep their order, and all of them move by as many places
+        moved = np.repeat(unfilled - rows_before, rows)
+        place = np.arange(len(by_asset)) + moved
+        self.date[place] = part.listings.row[by_asset] + np.int32(first)
+        self.y[place] = part.y[by_asset]
         for features, column in zip(self.features, part.X.T, strict=True):
-            features[into] = column[at]
+            features[place] = column[by_asset]
         if self.weights is not None:
-            self.weights[into] = selected(part.weights, at)
+            self.weights[place] = selected(part.weights, by_asset)
         if self.raw is not None:
-            self.raw[into] = selected(part.raw, at)
+            self.raw[place] = selected(part.raw, by_asset)
         return rows
 
 
